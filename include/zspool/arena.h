@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zspool/arena.h - the memory that pools live in.
+ *
+ * An arena is one reserved address range cut into pages of 4 KiB and
+ * pageblocks of 2 MiB. Pools and other owners take pages from it; the
+ * compactor empties whole pageblocks and gives them back to the operating
+ * system. Most embedders never create one: zs_pool_create() makes a private
+ * arena when none is given. Create one to share it between pools:
+ *
+ *     struct zs_arena_config cfg = { .limit_bytes = 256 << 20 };
+ *     struct zs_arena *arena;
+ *     if (zs_arena_create(&cfg, &arena) == 0) {
+ *         ... pools with .arena = arena ...
+ *         zs_arena_destroy(arena);
+ *     }
+ *
+ * Conventions of every zspool header:
+ *   errors     0 or a negative errno value; outputs are written only on 0.
+ *   units      bytes unless the name says _pages; times in nanoseconds.
+ *   threads    safe from several threads at once unless marked "owner only".
+ */
+#ifndef ZS_ARENA_H
+#define ZS_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "zspool/export.h"
+
+ZS_BEGIN_DECLS
+
+#define ZS_PAGE_BYTES 4096u               /**< the arena's unit */
+#define ZS_BLOCK_BYTES (2u * 1024 * 1024) /**< one pageblock */
+
+struct zs_arena; /* opaque */
+
+/** Arena settings. Zero-initialise, then set what differs from the default. */
+struct zs_arena_config {
+    /** Address space to reserve (costs no memory), rounded up to whole
+     *  pageblocks. 0: 64 GiB. At most 4 TiB. */
+    size_t reserve_bytes;
+    /** Most memory that the arena may keep resident, with the metadata of all
+     *  its owners. 0: no limit. */
+    size_t limit_bytes;
+    /** Empty pageblocks kept resident for the next allocations, in bytes.
+     *  0: 4 MiB. ZS_RETAIN_NOTHING: give every empty block back at once. */
+    size_t retain_bytes;
+};
+#define ZS_RETAIN_NOTHING SIZE_MAX
+
+/**
+ * Create an arena.
+ *
+ * @param cfg  settings, copied; NULL means all defaults.
+ * @param out  receives the arena; the caller owns it (zs_arena_destroy()).
+ *
+ * @retval 0        success
+ * @retval -EINVAL  reserve_bytes is above 4 TiB
+ * @retval -ENOMEM  the system refused the address range; nothing is left
+ */
+ZS_API ZS_MUST_CHECK int zs_arena_create(const struct zs_arena_config *cfg,
+                                         struct zs_arena **out);
+
+/**
+ * Give the whole range back. Owner only. Every pool, page type and compactor
+ * of the arena must be gone before: the process is stopped when one is not.
+ */
+ZS_API void zs_arena_destroy(struct zs_arena *arena);
+
+ZS_END_DECLS
+
+#endif /* ZS_ARENA_H */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zspool/pool.h - objects: allocate, read, write, replace, free.
+ *
+ * A pool hands out *handles*, not pointers: the compactor may move an object
+ * between two accesses. Bytes are read inside a read section and written
+ * through calls:
+ *
+ *     struct zs_pool *pool;
+ *     zs_handle_t h;
+ *     char two_part[ZS_LOCAL_COPY_BYTES];
+ *     if (zs_pool_create(NULL, &pool) == 0 &&
+ *         zs_obj_create(pool, "hello", 6, &h) == 0) {
+ *         const char *p = zs_obj_read_begin(pool, h, two_part);
+ *         puts(p);
+ *         zs_obj_read_end(pool);
+ *         zs_free(pool, h);
+ *     }
+ *
+ * Who may do what at the same time. Calls on different handles never disturb
+ * each other. On one handle any number of readers, the compactor and one
+ * zs_obj_replace() run together; zs_free() of a handle that somebody still
+ * reads or is about to read, zs_obj_write() against readers of the same
+ * handle, and two changers of one handle are for the caller to exclude.
+ *
+ * Read sections nest, take no lock, and never wait for the compactor. Inside
+ * one, call nothing that says "may wait" (zs_compact(), zs_pool_destroy(),
+ * zs_compactor_stop()...): it would wait for itself, so the process is stopped
+ * with a message. Memory that moved away is given back only after all read
+ * sections that might see it have ended, so keep them short.
+ *
+ * Conventions: see zspool/arena.h.
+ */
+#ifndef ZS_POOL_H
+#define ZS_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "zspool/arena.h"
+#include "zspool/export.h"
+#include "zspool/stats.h"
+
+ZS_BEGIN_DECLS
+
+struct zs_pool; /* opaque */
+
+/** The name of an object. Stays the same when the object moves. */
+typedef struct zs_handle {
+    uint32_t raw; /**< 0: no object */
+} zs_handle_t;
+
+/** Largest object, in bytes. */
+#define ZS_MAX_OBJ_BYTES ((size_t)256 * 1024 * 1024)
+
+/** What zs_obj_read_begin()'s local copy must have room for. */
+#define ZS_LOCAL_COPY_BYTES ZS_PAGE_BYTES
+
+/** Pool settings. Zero-initialise, then set what differs from the default. */
+struct zs_pool_config {
+    /** Arena to live in; it must outlive the pool. NULL: a private one. */
+    struct zs_arena *arena;
+    /** Settings of the private arena. */
+    struct zs_arena_config private_arena;
+    /** Most objects. 0: one for every 32 bytes of the arena's range, at most
+     *  2^30. */
+    uint32_t max_objects;
+    /** Most zspages (a zspage holds up to 1,024 objects of one size class;
+     *  docs/size-classes.md). 0 and more than 2^20 - 1: 2^20 - 1. */
+    uint32_t max_zspages;
+};
+
+/**
+ * Create a pool.
+ *
+ * @param cfg  settings, copied; NULL means all defaults.
+ * @param out  receives the pool; the caller owns it (zs_pool_destroy()).
+ *
+ * @retval 0        success
+ * @retval -EINVAL  a setting is out of range
+ * @retval -ENOMEM  no memory for the pool itself; nothing is left behind
+ * @retval -ENOSPC  the arena has no page type left
+ */
+ZS_API ZS_MUST_CHECK int zs_pool_create(const struct zs_pool_config *cfg,
+                                        struct zs_pool **out);
+
+/**
+ * Free the pool with every object still in it. Owner only; may wait for a
+ * grace period. Stop a compactor of a private arena first. NULL is allowed.
+ */
+ZS_API void zs_pool_destroy(struct zs_pool *pool);
+
+/** The arena that the pool lives in: for zs_compact() and compactors. */
+ZS_API struct zs_arena *zs_pool_arena(const struct zs_pool *pool);
+
+/**
+ * Allocate an object of `size` bytes; contents are undefined, the address is
+ * a multiple of 4.
+ *
+ * @param size  1 .. ZS_MAX_OBJ_BYTES; rounded up to the size class.
+ *
+ * @retval 0        `*out` is a live handle, to be given to zs_free() once
+ * @retval -EINVAL  size is 0 or too large
+ * @retval -ENOMEM  the arena's limit or range is used up, or the system
+ *                  refused memory; all that was stored stays readable
+ * @retval -ENOSPC  the pool has used up its handles or zspage numbers
+ *
+ * Cost: one class lock; a fresh zspage only when no zspage of the class has
+ * room. Never waits for readers or for a mover; may be called in a read
+ * section.
+ */
+ZS_API ZS_MUST_CHECK int zs_malloc(struct zs_pool *pool, size_t size,
+                                   zs_handle_t *out);
+
+/** zs_malloc() and store `data` in it; cheaper than zs_obj_write() after. */
+ZS_API ZS_MUST_CHECK int zs_obj_create(struct zs_pool *pool, const void *data,
+                                       size_t size, zs_handle_t *out);
+
+/**
+ * Free an object. Never fails and never waits for readers: nobody may be
+ * reading the object, or read it later. A handle that is out of range, dead or
+ * already freed stops the process with a message.
+ */
+ZS_API void zs_free(struct zs_pool *pool, zs_handle_t h);
+
+/**
+ * Open a read section and get the object's bytes.
+ *
+ * @param local_copy  ZS_LOCAL_COPY_BYTES of the caller's, used when the object
+ *                    lies in two pages that are no longer side by side (only
+ *                    objects of up to a page, after page migration).
+ * @return  address of the bytes, valid until the matching zs_obj_read_end().
+ *          A snapshot: an object that is replaced meanwhile keeps its old
+ *          bytes here. Never NULL.
+ *
+ * Cost: two dependent loads; no lock, no shared write.
+ */
+ZS_API const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
+                                     void *local_copy);
+/** Close the read section of the last zs_obj_read_begin() of this thread. */
+ZS_API void zs_obj_read_end(struct zs_pool *pool);
+
+/**
+ * Overwrite bytes of an object in place.
+ *
+ * @param offset,len  must lie within zs_obj_size().
+ * @retval 0        written
+ * @retval -ERANGE  offset + len is beyond the object; nothing was written
+ */
+ZS_API ZS_MUST_CHECK int zs_obj_write(struct zs_pool *pool, zs_handle_t h,
+                                      size_t offset, const void *data,
+                                      size_t len);
+
+/**
+ * Give a handle new contents, of any size. A concurrent reader gets the old
+ * bytes or the new ones, whole. Errors as zs_malloc(); on error the old
+ * contents stay.
+ */
+ZS_API ZS_MUST_CHECK int zs_obj_replace(struct zs_pool *pool, zs_handle_t h,
+                                        const void *data, size_t size);
+
+/** Usable bytes of an object: its size class, at least what was asked for. */
+ZS_API size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h);
+
+/** Ask whether a handle names a live object, without stopping when not. */
+ZS_API bool zs_handle_check(struct zs_pool *pool, zs_handle_t h);
+
+/** Statistics of one pool. Cost: takes every class lock once, in turn. */
+ZS_API void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out);
+
+/** Print size classes and zspages to a file descriptor, for people. */
+ZS_API void zs_pool_dump(struct zs_pool *pool, int fd);
+
+ZS_END_DECLS
+
+#endif /* ZS_POOL_H */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zspool/stats.h - statistics, each declared once: X(field, "what it is").
+ *
+ * The structs below, the text printer and the documentation are made from
+ * these tables. All values are of one moment per size class, not of one
+ * moment over all.
+ */
+#ifndef ZS_STATS_H
+#define ZS_STATS_H
+
+#include <stdint.h>
+
+#include "zspool/export.h"
+
+ZS_BEGIN_DECLS
+
+struct zs_arena;
+
+#define ZS_ARENA_STATS(X)                                                      \
+    X(footprint_bytes, "all memory kept: resident pages and all metadata")     \
+    X(resident_bytes, "pages that are resident, in use or free")               \
+    X(metadata_bytes, "descriptors, handle tables, side arrays, zspages")      \
+    X(used_bytes, "pages that have an owner, resident or not")                 \
+    X(deferred_bytes, "memory that waits for readers before it is free")       \
+    X(deferred_peak_bytes, "the most of it at any time")                       \
+    X(limit_bytes, "the configured limit, 0: none")                            \
+    X(n_blocks_used, "pageblocks with at least one page in use")               \
+    X(n_blocks_released, "pageblocks given back whole, ever")                  \
+    X(bytes_released, "bytes given back to the system, ever")                  \
+    X(pages_migrated, "pages moved by migration, ever")                        \
+    X(migrate_retries, "answers RETRY from migrate_page, ever")
+
+#define ZS_POOL_STATS(X)                                                       \
+    X(n_objects, "live objects")                                               \
+    X(live_bytes, "usable bytes of live objects (size class)")                 \
+    X(n_zspages, "zspages")                                                    \
+    X(zspage_bytes, "pages of zspages, resident or not")                       \
+    X(zspage_resident_bytes, "pages of zspages that are resident")             \
+    X(n_limbo_slots, "slots that wait for readers")                            \
+    X(objects_moved, "objects moved by compaction, ever")                      \
+    X(bytes_moved, "bytes of those")                                           \
+    X(moves_aborted, "zspage moves given up for a writer, ever")               \
+    X(moves_busy, "zspages skipped because a writer held them, ever")
+
+#define ZS_STATS_FIELD_(name, text) uint64_t name;
+struct zs_arena_stats {
+    ZS_ARENA_STATS(ZS_STATS_FIELD_)
+};
+struct zs_pool_stats {
+    ZS_POOL_STATS(ZS_STATS_FIELD_)
+};
+
+/** Statistics of an arena and everything in it. Cost: one short lock. */
+ZS_API void zs_arena_stats(struct zs_arena *arena, struct zs_arena_stats *out);
+
+ZS_END_DECLS
+
+#endif /* ZS_STATS_H */
