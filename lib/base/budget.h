@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * budget.h - how much memory an arena and its owners keep, and the limit.
+ *
+ * Equation
+ *   B1  used == resident pages * 4096 + metadata, and used <= limit when
+ *       there is one, at every moment
+ *
+ * Charge before memory becomes resident, uncharge after it is gone: the
+ * figure is never less than the truth.
+ */
+#ifndef ZS_LIB_BUDGET_H
+#define ZS_LIB_BUDGET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct zs_budget {
+    _Atomic uint64_t used;     /* bytes; relaxed: a counter, guards nothing */
+    _Atomic uint64_t metadata; /* the part of it that is metadata */
+    uint64_t limit;            /* set once at create; 0: none */
+};
+
+static inline bool zs_budget_try_charge(struct zs_budget *b, uint64_t bytes)
+{
+    uint64_t now =
+        atomic_fetch_add_explicit(&b->used, bytes, memory_order_relaxed);
+
+    if (b->limit != 0 && now + bytes > b->limit) {
+        atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
+        return false;
+    }
+    return true;
+}
+
+static inline void zs_budget_uncharge(struct zs_budget *b, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
+}
+
+static inline bool zs_budget_try_charge_metadata(struct zs_budget *b,
+                                                 uint64_t bytes)
+{
+    if (!zs_budget_try_charge(b, bytes)) {
+        return false;
+    }
+    atomic_fetch_add_explicit(&b->metadata, bytes, memory_order_relaxed);
+    return true;
+}
+
+static inline void zs_budget_uncharge_metadata(struct zs_budget *b,
+                                               uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&b->metadata, bytes, memory_order_relaxed);
+    zs_budget_uncharge(b, bytes);
+}
+
+#endif /* ZS_LIB_BUDGET_H */

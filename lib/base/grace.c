@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* grace.c - see grace.h. */
+#include "grace.h"
+
+#include <stddef.h>
+
+void zs_grace_init(struct zs_grace *g)
+{
+    *g = (struct zs_grace){ 0 };
+    zs_lock_init(&g->lock, ZS_RANK_ROUNDS);
+    zs_lock_init(&g->flush_lock, ZS_RANK_FLUSH);
+    pthread_cond_init(&g->idle, NULL);
+}
+
+/* Wait until no ASYNC round is under way. */
+static void wait_async_locked(struct zs_grace *g)
+{
+    while (g->async) {
+        zs_lock_wait(&g->lock, &g->idle);
+    }
+}
+
+void zs_grace_destroy(struct zs_grace *g)
+{
+    if (g->called) {
+        zs_wait_for_callbacks(); /* async_passed() may still be unlocking */
+    }
+    ZS_CHECK(!g->members);
+    pthread_cond_destroy(&g->idle);
+    zs_lock_destroy(&g->flush_lock);
+    zs_lock_destroy(&g->lock);
+}
+
+static void start_locked(struct zs_grace *g, enum zs_round round)
+{
+    ZS_ASSERT_HELD(&g->lock);
+    for (struct zs_grace_member *m = g->members; m; m = m->next) {
+        m->start(m, round);
+    }
+}
+
+/*
+ * Members join at the head and leave only when no round is under way, so the
+ * list behind the head read here does not change meanwhile.
+ */
+static void finish(struct zs_grace *g, enum zs_round round)
+{
+    struct zs_grace_member *m;
+
+    zs_lock_acquire(&g->lock);
+    m = g->members;
+    zs_lock_release(&g->lock);
+    for (; m; m = m->next) {
+        m->finish(m, round);
+    }
+}
+
+/* After finish(ASYNC): begin the next round at once, or come to rest. */
+static bool begin_again_locked(struct zs_grace *g)
+{
+    bool begin = g->again && g->n_leaving == 0;
+
+    g->finishing = false;
+    if (begin) {
+        g->again = false;
+        start_locked(g, ZS_ROUND_ASYNC);
+    } else {
+        g->async = false;
+    }
+    pthread_cond_broadcast(&g->idle);
+    return begin;
+}
+
+static void async_passed(struct rcu_head *head)
+{
+    struct zs_grace *g =
+        (struct zs_grace *)((char *)head - offsetof(struct zs_grace, head));
+    bool begin;
+
+    ZS_TSAN_GRACE_PASSED();
+    zs_lock_acquire(&g->lock);
+    g->finishing = true;
+    zs_lock_release(&g->lock);
+    finish(g, ZS_ROUND_ASYNC);
+    zs_lock_acquire(&g->lock);
+    begin = begin_again_locked(g);
+    zs_lock_release(&g->lock);
+    if (begin) {
+        zs_after_grace(&g->head, async_passed);
+    }
+}
+
+void zs_grace_request(struct zs_grace *g)
+{
+    bool begin;
+
+    zs_lock_acquire(&g->lock);
+    begin = !g->async && g->n_leaving == 0;
+    if (begin) {
+        g->async = true;
+        g->called = true;
+        start_locked(g, ZS_ROUND_ASYNC);
+    } else {
+        g->again = true;
+    }
+    zs_lock_release(&g->lock);
+    if (begin) {
+        zs_after_grace(&g->head, async_passed);
+    }
+}
+
+void zs_grace_flush(struct zs_grace *g)
+{
+    zs_lock_acquire(&g->flush_lock);
+    zs_lock_acquire(&g->lock);
+    start_locked(g, ZS_ROUND_FLUSH);
+    zs_lock_release(&g->lock);
+    zs_wait_for_readers();
+    finish(g, ZS_ROUND_FLUSH);
+    zs_lock_acquire(&g->lock);
+    while (g->finishing) { /* it may hold what waited before this call */
+        zs_lock_wait(&g->lock, &g->idle);
+    }
+    zs_lock_release(&g->lock);
+    zs_lock_release(&g->flush_lock);
+}
+
+void zs_grace_join(struct zs_grace *g, struct zs_grace_member *m)
+{
+    zs_lock_acquire(&g->lock);
+    m->next = g->members;
+    g->members = m;
+    zs_lock_release(&g->lock);
+}
+
+static void unlink_locked(struct zs_grace *g, struct zs_grace_member *m)
+{
+    struct zs_grace_member **p = &g->members;
+
+    while (*p != m) {
+        ZS_CHECK(*p);
+        p = &(*p)->next;
+    }
+    *p = m->next;
+}
+
+void zs_grace_leave(struct zs_grace *g, struct zs_grace_member *m)
+{
+    bool again;
+
+    zs_grace_flush(g);
+    zs_lock_acquire(&g->flush_lock); /* no FLUSH round under way */
+    zs_lock_acquire(&g->lock);
+    g->n_leaving++; /* no new ASYNC round either */
+    wait_async_locked(g);
+    unlink_locked(g, m);
+    g->n_leaving--;
+    again = g->again;
+    g->again = false;
+    zs_lock_release(&g->lock);
+    zs_lock_release(&g->flush_lock);
+    if (again) {
+        zs_grace_request(g);
+    }
+}
+
+void zs_grace_count(struct zs_grace *g, uint64_t bytes)
+{
+    uint64_t now = bytes + atomic_fetch_add_explicit(&g->deferred_bytes, bytes,
+                                                     memory_order_relaxed);
+    uint64_t peak =
+        atomic_load_explicit(&g->deferred_peak, memory_order_relaxed);
+
+    while (now > peak && !atomic_compare_exchange_weak_explicit(
+                             &g->deferred_peak, &peak, now,
+                             memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+void zs_grace_uncount(struct zs_grace *g, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&g->deferred_bytes, bytes, memory_order_relaxed);
+}

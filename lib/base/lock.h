@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - mutexes that know their place.
+ *
+ * The lock order of the whole library is this enum: a thread may take a lock
+ * only if its rank is greater than every rank it holds. Checked builds stop on
+ * the first wrong acquisition, deadlock or not. ARCHITECTURE.md prints the
+ * enum, and a test compares the two.
+ *
+ * Below ZS_RANK_CLASS nobody may wait for a grace period: a reader may be
+ * waiting for that lock.
+ */
+#ifndef ZS_LIB_LOCK_H
+#define ZS_LIB_LOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "check.h"
+
+enum zs_rank {
+    ZS_RANK_COMPACTOR, /* a compactor thread: stop and kick               */
+    ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
+    ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
+    ZS_RANK_TYPES,     /* page types of an arena                          */
+    ZS_RANK_CLASS,     /* lists, zspages, side arrays of one size class   */
+    ZS_RANK_ROUNDS,    /* grace: who takes part, what round is under way  */
+    ZS_RANK_LIMBO,     /* what waits for the next round                   */
+    ZS_RANK_HANDLES,   /* free handles of a pool                          */
+    ZS_RANK_TABLE,     /* zspage numbers and side arrays of a pool        */
+    ZS_RANK_ARENA,     /* pageblocks: which pages are used and resident   */
+    ZS_NR_RANKS
+};
+
+struct zs_lock {
+    pthread_mutex_t mutex;
+    enum zs_rank rank;
+};
+
+#if ZS_CHECKS >= 1
+extern _Thread_local unsigned zs_held_ranks; /* a bit per rank */
+#define ZS_RANK_TAKE_(r)                                                       \
+    do {                                                                       \
+        ZS_CHECK(zs_held_ranks >> (r) == 0);                                   \
+        zs_held_ranks |= 1u << (r);                                            \
+    } while (0)
+#define ZS_RANK_DROP_(r) (zs_held_ranks &= ~(1u << (r)))
+#define ZS_ASSERT_HELD(l) ZS_CHECK(zs_held_ranks & (1u << (l)->rank))
+#define ZS_ASSERT_NONE_FROM(r) ZS_CHECK(zs_held_ranks >> (r) == 0)
+#else
+#define ZS_RANK_TAKE_(r) ((void)0)
+#define ZS_RANK_DROP_(r) ((void)0)
+#define ZS_ASSERT_HELD(l) ((void)sizeof(l))
+#define ZS_ASSERT_NONE_FROM(r) ((void)sizeof(r))
+#endif
+
+static inline void zs_lock_init(struct zs_lock *l, enum zs_rank rank)
+{
+    pthread_mutex_init(&l->mutex, NULL);
+    l->rank = rank;
+}
+
+static inline void zs_lock_destroy(struct zs_lock *l)
+{
+    pthread_mutex_destroy(&l->mutex);
+}
+
+static inline void zs_lock_acquire(struct zs_lock *l)
+{
+    ZS_RANK_TAKE_(l->rank);
+    pthread_mutex_lock(&l->mutex);
+}
+
+/* False: somebody holds it. */
+static inline bool zs_lock_try_acquire(struct zs_lock *l)
+{
+    if (pthread_mutex_trylock(&l->mutex) != 0) {
+        return false;
+    }
+    ZS_RANK_TAKE_(l->rank);
+    return true;
+}
+
+static inline void zs_lock_release(struct zs_lock *l)
+{
+    pthread_mutex_unlock(&l->mutex);
+    ZS_RANK_DROP_(l->rank);
+}
+
+/* Sleep on `cond` with the lock dropped meanwhile. */
+static inline void zs_lock_wait(struct zs_lock *l, pthread_cond_t *cond)
+{
+    ZS_ASSERT_HELD(l);
+    pthread_cond_wait(cond, &l->mutex);
+}
+
+#endif /* ZS_LIB_LOCK_H */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - every system call of the library, in one struct.
+ *
+ * Tests replace members of zs_os to make calls fail or to fake the clock. The
+ * library changes it never; replace members only while no other thread is in
+ * the library.
+ */
+#ifndef ZS_LIB_OS_H
+#define ZS_LIB_OS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct zs_os {
+    /* Reserve address space, readable and writable, aligned to `align`. NULL
+     * on failure. */
+    void *(*reserve)(size_t bytes, size_t align);
+    void (*unreserve)(void *addr, size_t bytes);
+    /* Make pages resident. 0 or a negative errno. */
+    int (*populate)(void *addr, size_t bytes);
+    /* Give pages back; they read as zero afterwards. */
+    int (*release)(void *addr, size_t bytes);
+    void *(*alloc)(size_t bytes); /* zeroed; NULL on failure */
+    void (*free)(void *p);
+    uint64_t (*now_ns)(void);
+    int (*thread_start)(pthread_t *out, void *(*run)(void *), void *arg);
+};
+
+extern struct zs_os zs_os;
+
+#define ZS_OS_PAGE_BYTES 4096u /* the unit of populate and release */
+
+#endif /* ZS_LIB_OS_H */

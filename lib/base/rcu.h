@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rcu.h - read sections and grace periods (liburcu, flavour "bp").
+ *
+ * Words
+ *   read section   from zs_read_lock() to zs_read_unlock(); may nest
+ *   grace period   passes when every read section that was open at its begin
+ *                  has ended
+ *
+ * Flavour bp registers a thread at its first read section and forgets it at
+ * its exit, so an embedder's threads need no calls of ours, and with
+ * sys_membarrier a reader executes no locked instruction.
+ *
+ * liburcu is not instrumented for ThreadSanitizer; the annotations below tell
+ * it the one edge that a grace period gives: what a reader did in its section
+ * happened before what anybody does after the grace period.
+ */
+#ifndef ZS_LIB_RCU_H
+#define ZS_LIB_RCU_H
+
+#include <stdbool.h>
+
+#include <urcu/urcu-bp.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define ZS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ZS_TSAN 1
+#endif
+#endif
+
+#ifdef ZS_TSAN
+#include <sanitizer/tsan_interface.h>
+extern char zs_tsan_readers;
+#define ZS_TSAN_READER_LEAVES() __tsan_release(&zs_tsan_readers)
+#define ZS_TSAN_GRACE_PASSED() __tsan_acquire(&zs_tsan_readers)
+#else
+#define ZS_TSAN_READER_LEAVES() ((void)0)
+#define ZS_TSAN_GRACE_PASSED() ((void)0)
+#endif
+
+static inline void zs_read_lock(void)
+{
+    urcu_bp_read_lock();
+}
+
+static inline void zs_read_unlock(void)
+{
+    ZS_TSAN_READER_LEAVES();
+    urcu_bp_read_unlock();
+}
+
+static inline bool zs_in_read_section(void)
+{
+    return urcu_bp_read_ongoing() != 0;
+}
+
+/* Stop with a message when this thread is in a read section; `func` is the
+ * public function that may wait. */
+void zs_may_wait(const char *func);
+
+/* Wait for a grace period. Holds no lock of rank CLASS or above. */
+void zs_wait_for_readers(void);
+
+/* Call fn(head) from liburcu's thread after a grace period. */
+void zs_after_grace(struct rcu_head *head, void (*fn)(struct rcu_head *head));
+
+/* Wait until the callbacks queued so far have run. */
+void zs_wait_for_callbacks(void);
+
+#endif /* ZS_LIB_RCU_H */
