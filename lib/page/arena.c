@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.c - create and destroy an arena, and its figures.
+ *
+ * Everything that grows with the range (descriptors, blocks, the map) is a
+ * reserved range that becomes resident as blocks are taken, and is charged to
+ * the budget then (page_alloc.c).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "os.h"
+#include "page.h"
+#include "zspool/stats.h"
+
+#define DEFAULT_RESERVE_BYTES ((size_t)64 << 30)
+#define MAX_RESERVE_BYTES ((size_t)4 << 40)
+#define DEFAULT_RETAIN_BYTES ((size_t)2 * ZS_BLOCK_BYTES)
+
+static size_t pages_bytes(const struct zs_arena *a)
+{
+    return (size_t)a->n_blocks * ZS_BLOCK_PAGES * sizeof(struct zs_page);
+}
+
+static size_t blocks_bytes(const struct zs_arena *a)
+{
+    return (size_t)a->n_blocks * sizeof(struct zs_block);
+}
+
+static size_t map_bytes(const struct zs_arena *a)
+{
+    return ((size_t)a->n_blocks + 63) / 64 * sizeof(uint64_t);
+}
+
+static int reserve_ranges(struct zs_arena *a)
+{
+    a->base = zs_os.reserve(a->bytes, ZS_BLOCK_BYTES);
+    if (!a->base) {
+        return -ENOMEM;
+    }
+    a->pages = zs_os.reserve(pages_bytes(a), ZS_OS_PAGE_BYTES);
+    if (!a->pages) {
+        goto undo_base;
+    }
+    a->blocks = zs_os.reserve(blocks_bytes(a), ZS_OS_PAGE_BYTES);
+    if (!a->blocks) {
+        goto undo_pages;
+    }
+    a->not_empty = zs_os.reserve(map_bytes(a), ZS_OS_PAGE_BYTES);
+    if (!a->not_empty) {
+        goto undo_blocks;
+    }
+    return 0;
+
+undo_blocks:
+    zs_os.unreserve(a->blocks, blocks_bytes(a));
+undo_pages:
+    zs_os.unreserve(a->pages, pages_bytes(a));
+undo_base:
+    zs_os.unreserve(a->base, a->bytes);
+    return -ENOMEM;
+}
+
+static void init_sizes(struct zs_arena *a, const struct zs_arena_config *cfg)
+{
+    size_t reserve =
+        cfg->reserve_bytes ? cfg->reserve_bytes : DEFAULT_RESERVE_BYTES;
+    size_t retain =
+        cfg->retain_bytes ? cfg->retain_bytes : DEFAULT_RETAIN_BYTES;
+
+    a->n_blocks =
+        (uint32_t)((reserve + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES);
+    a->bytes = (size_t)a->n_blocks * ZS_BLOCK_BYTES;
+    a->retain_blocks = 0;
+    if (cfg->retain_bytes != ZS_RETAIN_NOTHING) {
+        size_t blocks = retain / ZS_BLOCK_BYTES;
+
+        a->retain_blocks =
+            blocks < a->n_blocks ? (uint32_t)blocks : a->n_blocks;
+    }
+    a->budget.limit = cfg->limit_bytes;
+}
+
+int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
+{
+    static const struct zs_arena_config defaults;
+    struct zs_arena *a;
+    int err;
+
+    cfg = cfg ? cfg : &defaults;
+    if (cfg->reserve_bytes > MAX_RESERVE_BYTES) {
+        return -EINVAL;
+    }
+    a = zs_os.alloc(sizeof(*a));
+    if (!a) {
+        return -ENOMEM;
+    }
+    init_sizes(a, cfg);
+    err = reserve_ranges(a);
+    if (err) {
+        zs_os.free(a);
+        return err;
+    }
+    for (unsigned l = 0; l < ZS_BLOCK_NR_LISTS; l++) {
+        a->lists[l] = ZS_BLOCK_NONE;
+    }
+    zs_lock_init(&a->lock, ZS_RANK_ARENA);
+    zs_lock_init(&a->types_lock, ZS_RANK_TYPES);
+    zs_lock_init(&a->pass_lock, ZS_RANK_PASS);
+    zs_grace_init(&a->grace);
+    zs_limbo_init(a);
+    /* Not refused by a limit below it: the arena must exist to say so. */
+    atomic_fetch_add_explicit(&a->budget.used, sizeof(*a),
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&a->budget.metadata, sizeof(*a),
+                              memory_order_relaxed);
+    *out = a;
+    return 0;
+}
+
+static void check_unused(const struct zs_arena *a)
+{
+    for (unsigned t = 1; t <= ZS_PAGE_TYPE_MAX; t++) {
+        if (a->types[t].taken) {
+            zs_misuse("zs_arena_destroy", "a page type is still there", t,
+                      a->types[t].name);
+        }
+    }
+}
+
+void zs_arena_destroy(struct zs_arena *a)
+{
+    if (!a) {
+        return;
+    }
+    zs_may_wait(__func__);
+    check_unused(a);
+    zs_grace_leave(&a->grace, &a->limbo_member);
+    ZS_CHECK(a->n_pages_used == 0);
+    zs_grace_destroy(&a->grace);
+    zs_lock_destroy(&a->limbo_lock);
+    zs_lock_destroy(&a->pass_lock);
+    zs_lock_destroy(&a->types_lock);
+    zs_lock_destroy(&a->lock);
+    zs_os.unreserve(a->not_empty, map_bytes(a));
+    zs_os.unreserve(a->blocks, blocks_bytes(a));
+    zs_os.unreserve(a->pages, pages_bytes(a));
+    zs_os.unreserve(a->base, a->bytes);
+    zs_os.free(a);
+}
+
+static uint64_t relaxed(const _Atomic uint64_t *v)
+{
+    return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+void zs_arena_stats(struct zs_arena *a, struct zs_arena_stats *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->metadata_bytes = relaxed(&a->budget.metadata);
+    out->footprint_bytes = relaxed(&a->budget.used);
+    out->resident_bytes = out->footprint_bytes - out->metadata_bytes;
+    out->limit_bytes = a->budget.limit;
+    out->deferred_bytes = zs_grace_deferred(&a->grace);
+    out->deferred_peak_bytes = relaxed(&a->grace.deferred_peak);
+    out->pages_migrated = relaxed(&a->pages_migrated);
+    out->migrate_retries = relaxed(&a->migrate_retries);
+    zs_lock_acquire(&a->lock);
+    out->used_bytes = a->n_pages_used * ZS_PAGE_BYTES;
+    out->n_blocks_used = a->n_blocks_used;
+    out->n_blocks_released = a->n_blocks_released;
+    out->bytes_released = a->bytes_released;
+    zs_lock_release(&a->lock);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena_impl.h - the inside of an arena, for lib/page, lib/migrate and the
+ * compactor. Owners of pages use page.h.
+ */
+#ifndef ZS_LIB_ARENA_IMPL_H
+#define ZS_LIB_ARENA_IMPL_H
+
+#include "block.h"
+#include "budget.h"
+#include "grace.h"
+#include "lock.h"
+#include "page_flags.h"
+
+struct zs_evacuation_ops;
+
+/* One page type (lib/migrate/page_type.c). */
+struct zs_page_type {
+    const char *name; /* guarded by types_lock */
+    bool taken;       /* guarded by types_lock */
+    _Atomic(const struct zs_movable_ops *) ops; /* release at registration,
+                                                   acquire at look-up */
+    void *ctx;                                  /* set before ops */
+    const struct zs_evacuation_ops *evacuation; /* guarded by pass_lock */
+    void *evacuation_ctx;                       /* guarded by pass_lock */
+    _Atomic uint64_t n_pages; /* relaxed; pages that are not FREE */
+};
+
+struct zs_arena {
+    /* set once at create */
+    char *base;
+    size_t bytes;
+    uint32_t n_blocks;
+    uint32_t retain_blocks;
+    struct zs_page *pages;   /* descriptors, by page number */
+    struct zs_block *blocks; /* guarded by lock */
+    uint64_t *not_empty;     /* a bit per block; guarded by lock */
+
+    struct zs_budget budget;
+    struct zs_grace grace;
+
+    struct zs_lock lock; /* rank ARENA */
+    uint32_t lists[ZS_BLOCK_NR_LISTS];
+    uint32_t n_touched_blocks; /* their structs are resident */
+    uint32_t n_blocks_used;    /* not EMPTY */
+    uint32_t n_blocks_idle;    /* OPEN with no page used */
+    uint64_t n_pages_used;
+    uint64_t n_blocks_released;
+    uint64_t bytes_released;
+    _Atomic uint64_t pages_migrated;  /* relaxed counters */
+    _Atomic uint64_t migrate_retries;
+
+    /* pages in LIMBO; the lists are linked by the descriptors' owner words */
+    struct zs_lock limbo_lock; /* rank LIMBO */
+    struct zs_grace_member limbo_member;
+    zs_pfn_t limbo_next;
+    zs_pfn_t limbo_round[ZS_NR_ROUNDS];
+
+    struct zs_lock types_lock; /* rank TYPES */
+    struct zs_page_type types[ZS_PAGE_TYPE_MAX + 1];
+
+    struct zs_lock pass_lock; /* rank PASS: one compaction at a time */
+};
+
+static inline struct zs_page *zs_page(struct zs_arena *a, zs_pfn_t pfn)
+{
+    ZS_ASSERT(pfn / ZS_BLOCK_PAGES < a->n_blocks);
+    return &a->pages[pfn];
+}
+
+/* page_alloc.c: from LIMBO to FREE, and back to the blocks. No reader can see
+ * the pages. */
+void zs_pages_reclaim(struct zs_arena *a, zs_pfn_t first, unsigned n);
+
+/* resident.c: give the memory of a block without used pages back. The block is
+ * BUSY; takes and drops the arena lock. */
+void zs_block_release(struct zs_arena *a, uint32_t block);
+
+/* page_alloc.c: put an OPEN block on the list of its run_hint. */
+void zs_block_relist_locked(struct zs_arena *a, uint32_t block);
+/* page_alloc.c: take an OPEN block off its list. */
+void zs_block_unlist_locked(struct zs_arena *a, uint32_t block);
+/* page_alloc.c: leave BUSY or CLOSED; true when the caller must now call
+ * zs_block_release(), the block being BUSY then. */
+bool zs_block_settle_locked(struct zs_arena *a, uint32_t block);
+
+/* limbo.c */
+void zs_limbo_init(struct zs_arena *a);
+
+#endif /* ZS_LIB_ARENA_IMPL_H */

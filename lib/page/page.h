@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.h - pages, for their owners and for the compactor.
+ *
+ * Owners: take a run with zs_pages_alloc(), set the owner word, mark the pages
+ * movable, make resident what is needed, and free them when no reader can
+ * reach them any more. Everything is safe from any thread; a page's owner word
+ * and residency are for its owner to change.
+ */
+#ifndef ZS_LIB_PAGE_H
+#define ZS_LIB_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "arena_impl.h"
+
+/* Largest run: what the largest object needs. */
+#define ZS_MAX_RUN_PAGES (256u * 1024 * 1024 / ZS_PAGE_BYTES)
+
+static inline void *zs_page_addr(const struct zs_arena *a, zs_pfn_t pfn)
+{
+    return a->base + (size_t)pfn * ZS_PAGE_BYTES;
+}
+
+/*
+ * Take a run of n pages side by side, from the fullest pageblock that has such
+ * a run. They are OWNED, and resident only where they were left so.
+ * 0, or -ENOMEM when the range or (for metadata) the limit is used up.
+ */
+int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                   zs_pfn_t *first);
+
+/* Free pages of the caller's. No reader can reach them. Pages that the
+ * migration core holds at this moment are finished by it. */
+void zs_pages_free(struct zs_arena *a, zs_pfn_t first, unsigned n);
+
+static inline uint32_t zs_page_owner(struct zs_arena *a, zs_pfn_t pfn)
+{
+    return atomic_load_explicit(&zs_page(a, pfn)->owner, memory_order_acquire);
+}
+
+/* Pairs with zs_page_owner(). */
+static inline void zs_page_set_owner(struct zs_arena *a, zs_pfn_t pfn,
+                                     uint32_t owner)
+{
+    atomic_store_explicit(&zs_page(a, pfn)->owner, owner,
+                          memory_order_release);
+}
+
+/* Make pages of the caller's resident. 0, or -ENOMEM: the limit, or the
+ * system; some of them may be resident then. One system call per block. */
+int zs_pages_populate(struct zs_arena *a, zs_pfn_t first, unsigned n);
+
+/* Give the memory of owned pages back; they stay owned, contents are lost. */
+void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n);
+
+bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
+
+/* Charge metadata that an owner keeps outside of granule heaps; -ENOMEM at the
+ * limit, after idle memory was given back. */
+int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes);
+
+/* Give back all memory of free pages, and empty blocks beyond keep_blocks.
+ * Returns the bytes given back. Makes system calls without a lock held. */
+uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
+
+/* Movers stop while this is true: as much memory waits for readers as may (two
+ * pageblocks or 1 % of the pages in use, the larger). */
+bool zs_deferred_is_full(struct zs_arena *a);
+
+/* The core: LIMBO now, FREE after a grace period. */
+void zs_page_defer(struct zs_arena *a, zs_pfn_t pfn);
+/* The core: the owner has released a page that this thread held. */
+void zs_page_finish(struct zs_arena *a, zs_pfn_t pfn);
+
+/* The compactor: nothing is taken from a closed block, and it is given back
+ * as soon as it is empty. False: it is not open. */
+bool zs_block_close(struct zs_arena *a, uint32_t block);
+void zs_block_reopen(struct zs_arena *a, uint32_t block);
+
+#endif /* ZS_LIB_PAGE_H */

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_alloc.c - runs of pages out of pageblocks, and back.
+ *
+ * Words
+ *   run         pages side by side; up to 512 within one pageblock, a longer
+ *               one begins at a pageblock's first page
+ *   idle block  an OPEN block with no page used, kept resident for the next
+ *               allocation (retain_blocks of them)
+ *
+ * Idea
+ *   Each OPEN block is on the list of the longest free run it can have
+ *   (run_hint, K2). A run of n is looked for on the lists that can hold it;
+ *   among the first few blocks of each, the fullest wins, so that sparse
+ *   blocks stay sparse and can be emptied. A search that fails makes the hint
+ *   exact and moves the block to its true list, so the next search does not
+ *   meet it. Only when no OPEN block will do is an EMPTY one opened, the
+ *   lowest first.
+ *
+ * Invariants
+ *   A1  a page is marked used in its block iff its flag word is not FREE,
+ *       but for the moments inside alloc and reclaim
+ *   A2  a block is on a list iff it is OPEN
+ *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0
+ *
+ * Locking: the arena lock guards blocks and lists. Flag words are stepped
+ * without it. System calls are made after unlock, on blocks that are BUSY.
+ */
+#include <errno.h>
+
+#include "os.h"
+#include "page.h"
+
+#define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
+
+/* --- lists --- */
+
+void zs_block_unlist_locked(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+
+    ZS_ASSERT_HELD(&a->lock);
+    if (b->next != ZS_BLOCK_NONE) {
+        a->blocks[b->next].prev = b->prev;
+    }
+    if (b->prev != ZS_BLOCK_NONE) {
+        a->blocks[b->prev].next = b->next;
+    } else {
+        a->lists[b->list] = b->next;
+    }
+    a->n_blocks_idle -= b->n_used == 0;
+}
+
+static void list_locked(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+
+    b->list = (uint8_t)zs_block_list_of(b->run_hint);
+    b->prev = ZS_BLOCK_NONE;
+    b->next = a->lists[b->list];
+    if (b->next != ZS_BLOCK_NONE) {
+        a->blocks[b->next].prev = block;
+    }
+    a->lists[b->list] = block;
+    a->n_blocks_idle += b->n_used == 0;
+}
+
+void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
+{
+    a->blocks[block].state = ZS_BLOCK_OPEN;
+    list_locked(a, block);
+}
+
+/* --- taking --- */
+
+/* The fullest of the first few blocks that may have a run of n. */
+static uint32_t pick_open_locked(struct zs_arena *a, unsigned n)
+{
+    uint32_t best = ZS_BLOCK_NONE;
+
+    for (unsigned l = zs_block_list_of(n); l < ZS_BLOCK_NR_LISTS; l++) {
+        unsigned looked = 0;
+
+        for (uint32_t i = a->lists[l];
+             i != ZS_BLOCK_NONE && looked < LOOK_AT_BLOCKS;
+             i = a->blocks[i].next, looked++) {
+            const struct zs_block *b = &a->blocks[i];
+
+            if (b->run_hint >= n && (best == ZS_BLOCK_NONE ||
+                                     b->n_used > a->blocks[best].n_used)) {
+                best = i;
+            }
+        }
+    }
+    return best;
+}
+
+/* Metadata that becomes resident with blocks [first, first + n). */
+static uint64_t block_metadata_bytes(const struct zs_arena *a, uint32_t first,
+                                     uint32_t n)
+{
+    uint64_t bytes = (uint64_t)n * ZS_OS_PAGE_BYTES; /* descriptors */
+
+    if (first + n > a->n_touched_blocks) {
+        bytes += (first + n - a->n_touched_blocks) * sizeof(struct zs_block);
+    }
+    return bytes;
+}
+
+/* Open n EMPTY blocks side by side. ZS_BLOCK_NONE: range or limit used up. */
+static uint32_t open_empty_locked(struct zs_arena *a, uint32_t n)
+{
+    size_t at = zs_bits_find_clear_run(a->not_empty, 0, a->n_blocks, n);
+
+    if (at == ZS_BITS_NONE ||
+        !zs_budget_try_charge_metadata(
+            &a->budget, block_metadata_bytes(a, (uint32_t)at, n))) {
+        return ZS_BLOCK_NONE;
+    }
+    if (at + n > a->n_touched_blocks) {
+        a->n_touched_blocks = (uint32_t)at + n;
+    }
+    zs_bits_set(a->not_empty, at, n);
+    a->n_blocks_used += n;
+    for (uint32_t i = (uint32_t)at; i < at + n; i++) {
+        a->blocks[i].run_hint = ZS_BLOCK_PAGES;
+        zs_block_relist_locked(a, i);
+    }
+    return (uint32_t)at;
+}
+
+static void take_locked(struct zs_arena *a, uint32_t block, unsigned first,
+                        unsigned n)
+{
+    zs_block_unlist_locked(a, block);
+    zs_block_take(&a->blocks[block], first, n);
+    zs_block_relist_locked(a, block);
+}
+
+static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n)
+{
+    for (;;) {
+        uint32_t block = pick_open_locked(a, n);
+        size_t at;
+
+        if (block == ZS_BLOCK_NONE) {
+            block = open_empty_locked(a, 1);
+        }
+        if (block == ZS_BLOCK_NONE) {
+            return ZS_PFN_NONE;
+        }
+        at = zs_block_find_run(&a->blocks[block], n);
+        if (at != ZS_BITS_NONE) {
+            take_locked(a, block, (unsigned)at, n);
+            return block * ZS_BLOCK_PAGES + (zs_pfn_t)at;
+        }
+        zs_block_unlist_locked(a, block); /* the hint is exact now */
+        zs_block_relist_locked(a, block);
+    }
+}
+
+static zs_pfn_t take_long_run_locked(struct zs_arena *a, unsigned n)
+{
+    uint32_t n_blocks = (n + ZS_BLOCK_PAGES - 1) / ZS_BLOCK_PAGES;
+    uint32_t block = open_empty_locked(a, n_blocks);
+
+    if (block == ZS_BLOCK_NONE) {
+        return ZS_PFN_NONE;
+    }
+    for (uint32_t i = 0; i < n_blocks; i++) {
+        unsigned left = n - i * ZS_BLOCK_PAGES;
+
+        take_locked(a, block + i, 0,
+                    left < ZS_BLOCK_PAGES ? left : ZS_BLOCK_PAGES);
+    }
+    return block * ZS_BLOCK_PAGES;
+}
+
+static zs_pfn_t try_take(struct zs_arena *a, unsigned n)
+{
+    zs_pfn_t first;
+
+    zs_lock_acquire(&a->lock);
+    first = n <= ZS_BLOCK_PAGES ? take_run_locked(a, n)
+                                : take_long_run_locked(a, n);
+    if (first != ZS_PFN_NONE) {
+        a->n_pages_used += n;
+    }
+    zs_lock_release(&a->lock);
+    return first;
+}
+
+int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                   zs_pfn_t *first)
+{
+    zs_pfn_t at;
+
+    ZS_ASSERT(n >= 1 && n <= ZS_MAX_RUN_PAGES && a->types[type].taken);
+    at = try_take(a, n);
+    if (at == ZS_PFN_NONE && zs_arena_trim(a, 0) > 0) {
+        at = try_take(a, n); /* idle memory and blocks were in the way */
+    }
+    if (at == ZS_PFN_NONE) {
+        return -ENOMEM;
+    }
+    atomic_fetch_add_explicit(&a->types[type].n_pages, n,
+                              memory_order_relaxed);
+    for (unsigned i = 0; i < n; i++) {
+        zs_page_set_owner(a, at + i, 0);
+        zs_page_alloc_edge(zs_page(a, at + i), type);
+    }
+    *first = at;
+    return 0;
+}
+
+/* --- giving back --- */
+
+bool zs_block_settle_locked(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+
+    ZS_ASSERT_HELD(&a->lock);
+    if (b->n_used == 0 && (b->state == ZS_BLOCK_CLOSED ||
+                           a->n_blocks_idle >= a->retain_blocks)) {
+        b->state = ZS_BLOCK_BUSY;
+        return true;
+    }
+    zs_block_relist_locked(a, block);
+    return false;
+}
+
+/* Pages of one block become free; true when the block must be released. */
+static bool give_locked(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    uint32_t block = first / ZS_BLOCK_PAGES;
+    struct zs_block *b = &a->blocks[block];
+
+    if (b->state == ZS_BLOCK_OPEN) {
+        zs_block_unlist_locked(a, block);
+    }
+    zs_block_give(b, first % ZS_BLOCK_PAGES, n);
+    a->n_pages_used -= n;
+    if (b->state == ZS_BLOCK_OPEN ||
+        (b->state == ZS_BLOCK_CLOSED && b->n_used == 0)) {
+        return zs_block_settle_locked(a, block);
+    }
+    return false; /* whoever made it BUSY or CLOSED settles it */
+}
+
+static void reclaim_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    zs_page_type_t type = zs_word_type(zs_page_word(zs_page(a, first)));
+    bool release;
+
+    for (unsigned i = 0; i < n; i++) {
+        zs_page_reclaim_edge(zs_page(a, first + i));
+    }
+    atomic_fetch_sub_explicit(&a->types[type].n_pages, n,
+                              memory_order_relaxed);
+    zs_lock_acquire(&a->lock);
+    release = give_locked(a, first, n);
+    zs_lock_release(&a->lock);
+    if (release) {
+        zs_block_release(a, first / ZS_BLOCK_PAGES);
+    }
+}
+
+void zs_pages_reclaim(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    while (n > 0) {
+        unsigned room = ZS_BLOCK_PAGES - first % ZS_BLOCK_PAGES;
+        unsigned part = n < room ? n : room;
+
+        reclaim_in_block(a, first, part);
+        first += part;
+        n -= part;
+    }
+}
+
+void zs_pages_free(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    unsigned run = 0; /* pages before `i` that are in LIMBO, not yet given */
+
+    for (unsigned i = 0; i < n; i++) {
+        if (zs_page_release_edge(zs_page(a, first + i))) {
+            run++;
+            continue;
+        }
+        zs_pages_reclaim(a, first + i - run, run);
+        run = 0;
+    }
+    zs_pages_reclaim(a, first + n - run, run);
+}
+
+/* --- closing, for evacuation --- */
+
+bool zs_block_close(struct zs_arena *a, uint32_t block)
+{
+    bool open;
+
+    zs_lock_acquire(&a->lock);
+    open = a->blocks[block].state == ZS_BLOCK_OPEN;
+    if (open) {
+        zs_block_unlist_locked(a, block);
+        a->blocks[block].state = ZS_BLOCK_CLOSED;
+    }
+    zs_lock_release(&a->lock);
+    return open;
+}
+
+void zs_block_reopen(struct zs_arena *a, uint32_t block)
+{
+    bool release = false;
+
+    zs_lock_acquire(&a->lock);
+    if (a->blocks[block].state == ZS_BLOCK_CLOSED) {
+        release = zs_block_settle_locked(a, block);
+    }
+    zs_lock_release(&a->lock);
+    if (release) {
+        zs_block_release(a, block);
+    }
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resident.c - which pages have memory behind them, and giving it back.
+ *
+ * Idea
+ *   The range is reserved without memory. A page gets memory when its owner
+ *   populates it, keeps it when it is freed (the next owner need not fault),
+ *   and loses it when its block empties, when free pages are trimmed, or when
+ *   its owner depopulates it. The `resident` bits are therefore what mincore
+ *   and smaps say; a test holds them to it.
+ *
+ * Invariants
+ *   B1 (budget.h)
+ *   E1  a page whose bit is clear is never touched
+ *
+ * Locking: bits under the arena lock; system calls after unlock. Meanwhile the
+ * pages are safe because they are the caller's (populate, depopulate) or their
+ * block is BUSY (release, trim).
+ *
+ * Cost: populating 0.7 us a page against 11 us for a fault; giving 2 MiB back
+ * 80-120 us, so it is done in slices.
+ */
+#include <errno.h>
+
+#include "os.h"
+#include "page.h"
+#include "probe.h"
+
+#define RELEASE_SLICE_BYTES (256u * 1024)
+
+/* --- taking memory --- */
+
+static int charge(struct zs_arena *a, uint64_t bytes)
+{
+    if (zs_budget_try_charge(&a->budget, bytes)) {
+        return 0;
+    }
+    if (zs_arena_trim(a, 0) > 0 && zs_budget_try_charge(&a->budget, bytes)) {
+        return 0;
+    }
+    return -ENOMEM;
+}
+
+int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes)
+{
+    int err = charge(a, bytes);
+
+    if (!err) {
+        atomic_fetch_add_explicit(&a->budget.metadata, bytes,
+                                  memory_order_relaxed);
+    }
+    return err;
+}
+
+static unsigned set_resident(struct zs_arena *a, zs_pfn_t first, unsigned n,
+                             bool resident)
+{
+    unsigned changed;
+
+    zs_lock_acquire(&a->lock);
+    changed = zs_block_set_resident(&a->blocks[first / ZS_BLOCK_PAGES],
+                                    first % ZS_BLOCK_PAGES, n, resident);
+    zs_lock_release(&a->lock);
+    return changed;
+}
+
+static unsigned count_missing(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    const struct zs_block *b = &a->blocks[first / ZS_BLOCK_PAGES];
+    unsigned missing = 0;
+
+    zs_lock_acquire(&a->lock);
+    for (unsigned i = 0; i < n; i++) {
+        missing += !zs_bit_test(b->resident, first % ZS_BLOCK_PAGES + i);
+    }
+    zs_lock_release(&a->lock);
+    return missing;
+}
+
+/* The pages are the caller's, so nobody changes their bits between the two
+ * looks. */
+static int populate_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    uint64_t bytes = (uint64_t)count_missing(a, first, n) * ZS_PAGE_BYTES;
+    int err;
+
+    if (bytes == 0) {
+        return 0;
+    }
+    err = charge(a, bytes);
+    if (err) {
+        return err;
+    }
+    err = zs_os.populate(zs_page_addr(a, first), (size_t)n * ZS_PAGE_BYTES);
+    if (err) {
+        zs_budget_uncharge(&a->budget, bytes);
+        return -ENOMEM;
+    }
+    set_resident(a, first, n, true);
+    return 0;
+}
+
+int zs_pages_populate(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    while (n > 0) {
+        unsigned room = ZS_BLOCK_PAGES - first % ZS_BLOCK_PAGES;
+        unsigned part = n < room ? n : room;
+        int err = populate_in_block(a, first, part);
+
+        if (err) {
+            return err;
+        }
+        first += part;
+        n -= part;
+    }
+    return 0;
+}
+
+bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn)
+{
+    return count_missing(a, pfn, 1) == 0;
+}
+
+/* --- giving it back --- */
+
+/* Counted as gone even where the system refuses (it has no reason to): such a
+ * page is populated again before its next use. Returns the bytes. */
+static uint64_t release_pages(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    char *p = zs_page_addr(a, first);
+    size_t bytes = (size_t)n * ZS_PAGE_BYTES;
+    uint64_t gone;
+
+    for (size_t at = 0; at < bytes; at += RELEASE_SLICE_BYTES) {
+        size_t left = bytes - at;
+        int err = zs_os.release(p + at, left < RELEASE_SLICE_BYTES
+                                            ? left
+                                            : RELEASE_SLICE_BYTES);
+
+        if (err) {
+            return 0; /* the rest stays resident, and counted */
+        }
+    }
+    gone = (uint64_t)set_resident(a, first, n, false) * ZS_PAGE_BYTES;
+    zs_budget_uncharge(&a->budget, gone);
+    return gone;
+}
+
+static void count_released(struct zs_arena *a, uint64_t bytes)
+{
+    zs_lock_acquire(&a->lock);
+    a->bytes_released += bytes;
+    zs_lock_release(&a->lock);
+}
+
+void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    count_released(a, release_pages(a, first, n));
+}
+
+static uint64_t release_idle_runs(struct zs_arena *a, uint32_t block)
+{
+    const struct zs_block *b = &a->blocks[block];
+    uint64_t gone = 0;
+    unsigned first = 0;
+
+    for (;;) {
+        unsigned n;
+
+        zs_lock_acquire(&a->lock);
+        n = zs_block_next_idle_run(b, &first);
+        zs_lock_release(&a->lock);
+        if (n == 0) {
+            return gone;
+        }
+        gone += release_pages(a, block * ZS_BLOCK_PAGES + first, n);
+        first += n;
+    }
+}
+
+/* A BUSY block without used pages becomes EMPTY, its descriptors' page goes
+ * too. When the system refuses it stays, idle and resident. */
+static uint64_t release_whole(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+    uint64_t gone = release_idle_runs(a, block);
+    int err = zs_os.release(&a->pages[(size_t)block * ZS_BLOCK_PAGES],
+                            ZS_BLOCK_PAGES * sizeof(struct zs_page));
+
+    zs_lock_acquire(&a->lock);
+    a->bytes_released += gone;
+    if (err || b->n_resident > 0) {
+        zs_block_relist_locked(a, block);
+        zs_lock_release(&a->lock);
+        return gone;
+    }
+    zs_budget_uncharge_metadata(&a->budget, ZS_OS_PAGE_BYTES);
+    b->state = ZS_BLOCK_EMPTY;
+    zs_bit_clear(a->not_empty, block);
+    a->n_blocks_used--;
+    a->n_blocks_released++;
+    zs_lock_release(&a->lock);
+    ZS_PROBE2(block_released, block, gone);
+    return gone;
+}
+
+void zs_block_release(struct zs_arena *a, uint32_t block)
+{
+    (void)release_whole(a, block);
+}
+
+/* Make an OPEN block with idle pages BUSY. False: nothing to gain in it, or
+ * it is one of the empty blocks to keep. */
+static bool begin_trim(struct zs_arena *a, uint32_t block, uint32_t *keep)
+{
+    struct zs_block *b = &a->blocks[block];
+    bool begin;
+    unsigned first = 0;
+
+    zs_lock_acquire(&a->lock);
+    begin = b->state == ZS_BLOCK_OPEN &&
+            (b->n_used == 0 || zs_block_next_idle_run(b, &first) > 0);
+    if (begin && b->n_used == 0 && *keep > 0) {
+        begin = false;
+        (*keep)--;
+    }
+    if (begin) {
+        zs_block_unlist_locked(a, block);
+        b->state = ZS_BLOCK_BUSY;
+    }
+    zs_lock_release(&a->lock);
+    return begin;
+}
+
+static uint64_t trim_block(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+    uint64_t gone;
+    bool empty;
+
+    zs_lock_acquire(&a->lock);
+    empty = b->n_used == 0;
+    zs_lock_release(&a->lock);
+    if (empty) {
+        return release_whole(a, block);
+    }
+    gone = release_idle_runs(a, block);
+    zs_lock_acquire(&a->lock);
+    a->bytes_released += gone;
+    empty = zs_block_settle_locked(a, block); /* emptied meanwhile? */
+    zs_lock_release(&a->lock);
+    if (empty) {
+        gone += release_whole(a, block);
+    }
+    return gone;
+}
+
+uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks)
+{
+    uint64_t gone = 0;
+    uint32_t n;
+
+    zs_lock_acquire(&a->lock);
+    n = a->n_touched_blocks;
+    zs_lock_release(&a->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        if (begin_trim(a, i, &keep_blocks)) {
+            gone += trim_block(a, i);
+        }
+    }
+    return gone;
+}
