@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * migrate.c - isolate, migrate and put back pages.
+ *
+ * Idea
+ *   The flag word decides who may touch a page; this file takes it from one
+ *   state to the next and asks the owner in between. The owner may free the
+ *   page at any moment. Then the word carries RELEASED, the next edge that
+ *   this file tries is refused, and it finishes the free instead.
+ *
+ * Invariants
+ *   C1  a callback is called only for a page that this thread holds, LOCKED
+ *       (isolate_page) or ISOLATED (the others), and that is not RELEASED when
+ *       last looked at
+ *   C2  callbacks run inside a read section: what an owner frees after a grace
+ *       period stays valid under them
+ *   C3  a page leaves this file as MOVABLE, in LIMBO, or ISOLATED in the
+ *       caller's list; never LOCKED
+ *
+ * GONE and false are also the answers of an owner whose free is under way but
+ * has not reached the flag word yet. So after them the page goes back to
+ * MOVABLE without a callback, where that free finds it; if it was quicker, the
+ * page is RELEASED and finished here.
+ */
+#include "migrate.h"
+
+#include "probe.h"
+#include "step.h"
+
+/* The one look-up: flag word -> type -> ops. NULL: not movable, or the type is
+ * being ended. acquire: pairs with zs_set_movable_ops(). */
+static const struct zs_movable_ops *ops_of(struct zs_arena *a, uint32_t word)
+{
+    if (!zs_word_has_movable_ops(word)) {
+        return NULL;
+    }
+    return atomic_load_explicit(&a->types[zs_word_type(word)].ops,
+                                memory_order_acquire);
+}
+
+static void *ctx_of(struct zs_arena *a, uint32_t word)
+{
+    return a->types[zs_word_type(word)].ctx;
+}
+
+bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
+{
+    struct zs_page *p = zs_page(a, page);
+    const struct zs_movable_ops *ops;
+    bool isolated = false;
+
+    zs_read_lock();
+    if (zs_word_state(zs_page_word(p)) != ZS_PAGE_MOVABLE ||
+        !zs_page_try_lock(p)) {
+        zs_read_unlock();
+        return false;
+    }
+    ops = ops_of(a, zs_page_word(p)); /* held: the type cannot change */
+    if (ops && ops->isolate_page(ctx_of(a, zs_page_word(p)), page)) {
+        isolated = zs_page_try_isolate(p);
+    } else if (zs_page_try_unlock(p)) {
+        zs_read_unlock();
+        return false;
+    }
+    zs_read_unlock();
+    if (!isolated) {
+        zs_page_finish(a, page);
+        return false;
+    }
+    ZS_STEP(ZS_STEP_PAGE_ISOLATED);
+    return true;
+}
+
+/* Back to MOVABLE without a callback, or the end of a released page. */
+static void let_go(struct zs_arena *a, zs_pfn_t page)
+{
+    if (!zs_page_try_putback(zs_page(a, page))) {
+        zs_page_finish(a, page);
+    }
+}
+
+void zs_putback_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
+{
+    struct zs_page *p = zs_page(a, page);
+
+    zs_read_lock();
+    if (!zs_page_is_released(p)) {
+        const struct zs_movable_ops *ops = ops_of(a, zs_page_word(p));
+
+        if (ops) {
+            ops->putback_page(ctx_of(a, zs_page_word(p)), page);
+        }
+    }
+    zs_read_unlock();
+    let_go(a, page);
+}
+
+static enum zs_migrate_result ask_owner(struct zs_arena *a, zs_pfn_t dst,
+                                        zs_pfn_t src,
+                                        enum zs_migrate_mode mode)
+{
+    uint32_t word = zs_page_word(zs_page(a, src));
+    enum zs_migrate_result result = ZS_MIGRATE_GONE;
+    const struct zs_movable_ops *ops;
+
+    zs_read_lock();
+    ops = ops_of(a, word);
+    if (!zs_page_is_released(zs_page(a, src)) && ops) {
+        result = ops->migrate_page(ctx_of(a, word), dst, src, mode);
+    }
+    zs_read_unlock();
+    return result;
+}
+
+enum zs_migrate_result
+zs_migrate_movable_ops_page(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
+                            enum zs_migrate_mode mode)
+{
+    enum zs_migrate_result result = ask_owner(a, dst, src, mode);
+
+    switch (result) {
+    case ZS_MIGRATE_DONE:
+        zs_page_migrated_edge(zs_page(a, src));
+        zs_page_defer(a, src);
+        atomic_fetch_add_explicit(&a->pages_migrated, 1, memory_order_relaxed);
+        ZS_PROBE2(page_migrated, src, dst);
+        ZS_STEP(ZS_STEP_PAGE_LIMBO);
+        break;
+    case ZS_MIGRATE_GONE:
+        let_go(a, src);
+        break;
+    case ZS_MIGRATE_RETRY:
+        atomic_fetch_add_explicit(&a->migrate_retries, 1,
+                                  memory_order_relaxed);
+        break;
+    case ZS_MIGRATE_REFUSED:
+        break;
+    }
+    return result;
+}
+
+/* --- batches --- */
+
+static zs_page_type_t type_of(struct zs_arena *a, zs_pfn_t page)
+{
+    return zs_word_type(zs_page_word(zs_page(a, page)));
+}
+
+/* Length of the run of neighbours of one type that begins at pages[0]. */
+static unsigned run_length(struct zs_arena *a, const zs_pfn_t *pages,
+                           unsigned n)
+{
+    unsigned len = 1;
+
+    while (len < n && pages[len] == pages[0] + len &&
+           type_of(a, pages[len]) == type_of(a, pages[0])) {
+        len++;
+    }
+    return len;
+}
+
+/* A destination has memory if its source has. */
+static int populate_as(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
+                       unsigned n)
+{
+    unsigned i = 0;
+
+    while (i < n) {
+        unsigned len = 0;
+        int err;
+
+        while (i + len < n && zs_page_is_resident(a, src + i + len)) {
+            len++;
+        }
+        err = len > 0 ? zs_pages_populate(a, dst + i, len) : 0;
+        if (err) {
+            return err;
+        }
+        i += len > 0 ? len : 1;
+    }
+    return 0;
+}
+
+/*
+ * Destinations for pages that lie side by side should lie side by side, so
+ * that chains stay contiguous: halve the run until one is found. Returns how
+ * many of the first pages got one; 0: no memory.
+ */
+static unsigned take_destinations(struct zs_arena *a, const zs_pfn_t *pages,
+                                  unsigned n, zs_pfn_t *dst)
+{
+    unsigned len = run_length(a, pages, n);
+
+    for (; len > 0; len /= 2) {
+        if (zs_pages_alloc(a, type_of(a, pages[0]), len, dst) != 0) {
+            continue;
+        }
+        if (populate_as(a, *dst, pages[0], len) == 0) {
+            return len;
+        }
+        zs_pages_free(a, *dst, len);
+    }
+    return 0;
+}
+
+/*
+ * Offer each page of the run its destination once. Pages that stay are
+ * collected in `left`; unused destinations are freed. Returns how many stay;
+ * adds to *again those that said RETRY.
+ */
+static unsigned migrate_run(struct zs_arena *a, const zs_pfn_t *pages,
+                            unsigned n, zs_pfn_t dst, zs_pfn_t *left,
+                            enum zs_migrate_mode mode, unsigned *again)
+{
+    unsigned n_left = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        zs_pfn_t page = pages[i]; /* `left` may be the same array */
+        enum zs_migrate_result result =
+            zs_migrate_movable_ops_page(a, dst + i, page, mode);
+
+        if (result != ZS_MIGRATE_DONE) {
+            zs_pages_free(a, dst + i, 1);
+        }
+        if (result == ZS_MIGRATE_RETRY || result == ZS_MIGRATE_REFUSED) {
+            left[n_left++] = page;
+            *again += result == ZS_MIGRATE_RETRY;
+        }
+    }
+    return n_left;
+}
+
+/* One pass over the batch; returns how many pages are left, in front. */
+static unsigned migrate_once(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
+                             enum zs_migrate_mode mode, unsigned *again)
+{
+    unsigned n_left = 0;
+    unsigned done = 0;
+
+    while (done < n) {
+        zs_pfn_t dst;
+        unsigned len = take_destinations(a, pages + done, n - done, &dst);
+
+        if (len == 0) { /* no memory to go to: the rest stays */
+            while (done < n) {
+                pages[n_left++] = pages[done++];
+            }
+            *again = 0;
+            break;
+        }
+        ZS_STEP(ZS_STEP_PAGE_DST);
+        n_left += migrate_run(a, pages + done, len, dst, pages + n_left, mode,
+                              again);
+        done += len;
+    }
+    return n_left;
+}
+
+unsigned zs_migrate_pages(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
+                          enum zs_migrate_mode mode)
+{
+    unsigned again = 1;
+
+    ZS_ASSERT(n <= ZS_MIGRATE_BATCH);
+    for (unsigned pass = 0; pass < ZS_MIGRATE_PASSES && again > 0; pass++) {
+        again = 0;
+        n = migrate_once(a, pages, n, mode, &again);
+    }
+    return n;
+}
