@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * access.c - reading, writing and replacing objects.
+ *
+ * Readers
+ *   In a read section: slot word, zspage, place; two dependent loads and no
+ *   shared write. Whatever is found stays valid until the section ends, for
+ *   everything that a mover or a replace takes away waits for a grace period.
+ *
+ * Writers in place
+ *   Pin the zspage, then look at the slot word again: if it changed, the
+ *   object has moved, and the pin is on the wrong zspage. A zspage that is
+ *   MOVING refuses pins; then the writer takes the class lock, and if the mover
+ *   is between two of its lock sections, opens the zspage, which makes the
+ *   mover give up (move.c looks before it switches any word).
+ *
+ * Replace
+ *   Put the new bytes in a new slot, then switch the word by compare-and-swap,
+ *   in a loop, for a mover may switch it at the same time. The old slot waits
+ *   for readers.
+ */
+#include <errno.h>
+
+#include "pool_impl.h"
+#include "rcu.h"
+
+/* --- handles --- */
+
+void bad_handle(const struct zs_pool *pool, uint32_t h, const char *func)
+{
+    if (h == 0 || h >= pool->handles.n_handles) {
+        zs_misuse(func, "no such handle", h, "out of range");
+    }
+    zs_misuse(func, "not a live handle", h, "dead, or freed twice");
+}
+
+uint32_t live_word(const struct zs_pool *pool, uint32_t h, const char *func)
+{
+    uint32_t w;
+
+    if (h >= pool->handles.n_handles) {
+        bad_handle(pool, h, func);
+    }
+    w = zs_slot_load(&pool->handles, h);
+    if (!zs_slot_is_live(w)) {
+        bad_handle(pool, h, func);
+    }
+    return w;
+}
+
+uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
+                              struct zs_class **cl, const char *func)
+{
+    for (;;) {
+        uint32_t w = live_word(pool, h, func);
+
+        *cl = class_of(pool, zspage_at(pool, zs_slot_zspage(w)));
+        zs_lock_acquire(&(*cl)->lock);
+        if (zs_slot_load(&pool->handles, h) == w) {
+            return w;
+        }
+        zs_lock_release(&(*cl)->lock); /* it moved, or is dead by now */
+    }
+}
+
+bool zs_handle_check(struct zs_pool *pool, zs_handle_t h)
+{
+    return h.raw < pool->handles.n_handles &&
+           zs_slot_is_live(zs_slot_load(&pool->handles, h.raw));
+}
+
+size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
+{
+    size_t bytes;
+
+    zs_read_lock();
+    bytes = zspage_slot_bytes(zspage_at(
+        pool, zs_slot_zspage(live_word(pool, h.raw, "zs_obj_size"))));
+    zs_read_unlock();
+    return bytes;
+}
+
+/* --- reading --- */
+
+const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
+                              void *local_copy)
+{
+    const struct zspage *zp;
+    const char *p;
+    uint32_t w;
+    size_t size, at, room;
+
+    zs_read_lock();
+    w = live_word(pool, h.raw, "zs_obj_read_begin");
+    zp = zspage_at(pool, zs_slot_zspage(w));
+    size = zspage_slot_bytes(zp);
+    at = zs_slot_index(w) * size;
+    p = zspage_bytes(pool->arena, zp, at, size, &room);
+    if (room == size) {
+        return p;
+    }
+    zspage_copy_out(pool->arena, zp, at, local_copy, size);
+    return local_copy;
+}
+
+void zs_obj_read_end(struct zs_pool *pool)
+{
+    (void)pool; /* one domain of readers for all pools */
+    zs_read_unlock();
+}
+
+/* --- writing in place --- */
+
+/* The mover has the zspage closed: wait for its lock section, or stop it. */
+static uint32_t pin_slowly(struct zs_pool *pool, uint32_t h)
+{
+    struct zs_class *cl;
+    uint32_t w = lock_class_of_handle(pool, h, &cl, "zs_obj_write");
+    struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
+    bool pinned;
+
+    if (zspage_is_closed(zp)) {
+        zspage_open(zp);
+        cl->moves_aborted++;
+    }
+    pinned = zspage_try_pin(zp);
+    ZS_CHECK(pinned); /* it is closed only under the lock */
+    zs_lock_release(&cl->lock);
+    return w;
+}
+
+/* Pin the zspage that the object is in; inside a read section. */
+static uint32_t pin_object(struct zs_pool *pool, uint32_t h)
+{
+    for (;;) {
+        uint32_t w = live_word(pool, h, "zs_obj_write");
+        struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
+
+        if (!zspage_try_pin(zp)) {
+            return pin_slowly(pool, h);
+        }
+        if (zs_slot_load(&pool->handles, h) == w) {
+            return w;
+        }
+        zspage_unpin(zp); /* it moved between the two looks */
+    }
+}
+
+int zs_obj_write(struct zs_pool *pool, zs_handle_t h, size_t offset,
+                 const void *data, size_t len)
+{
+    struct zspage *zp;
+    uint32_t w;
+    size_t size;
+    int err = -ERANGE;
+
+    zs_read_lock();
+    w = pin_object(pool, h.raw);
+    zp = zspage_at(pool, zs_slot_zspage(w));
+    size = zspage_slot_bytes(zp);
+    if (offset <= size && len <= size - offset) {
+        zspage_copy_in(pool->arena, zp, zs_slot_index(w) * size + offset, data,
+                       len);
+        err = 0;
+    }
+    zspage_unpin(zp);
+    zs_read_unlock();
+    return err;
+}
+
+/* --- replacing --- */
+
+/* Switch the handle's word to `word`; returns the word that it had. */
+static uint32_t switch_word(struct zs_pool *pool, uint32_t h, uint32_t word)
+{
+    uint32_t old = live_word(pool, h, "zs_obj_replace");
+
+    /* release: the new bytes are there; acquire: so is what led to the old */
+    while (!atomic_compare_exchange_weak_explicit(
+        &pool->handles.slots[h], &old, word, memory_order_acq_rel,
+        memory_order_acquire)) {
+        if (!zs_slot_is_live(old)) {
+            bad_handle(pool, h, "zs_obj_replace");
+        }
+    }
+    return old;
+}
+
+/* The slot that the object has left, by its old word. Its side entry still
+ * names the handle, so the zspage cannot be emptied before this. */
+static void retire_slot(struct zs_pool *pool, uint32_t word)
+{
+    struct zspage *zp = zspage_at(pool, zs_slot_zspage(word));
+    struct zs_class *cl = class_of(pool, zp);
+
+    zs_lock_acquire(&cl->lock);
+    class_limbo_slot_locked(pool, cl, zp, zs_slot_index(word));
+    zs_lock_release(&cl->lock);
+    zs_grace_request(&pool->arena->grace);
+}
+
+int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
+                   size_t size)
+{
+    uint32_t raw = h.raw;
+    uint32_t word;
+    int err;
+
+    if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
+        return -EINVAL;
+    }
+    zs_read_lock();
+    (void)live_word(pool, raw, "zs_obj_replace");
+    err = place_object(pool, &raw, data, size, &word);
+    if (!err) {
+        uint32_t old = switch_word(pool, raw, word);
+
+        zspage_unpin(zspage_at(pool, zs_slot_zspage(word)));
+        retire_slot(pool, old);
+    }
+    zs_read_unlock();
+    return err;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compact.c - what a pool offers to a compaction pass.
+ *
+ * Idea
+ *   The pass thinks in pages and pageblocks, the pool in zspages. Asked about a
+ *   page, the pool answers for the zspage it belongs to: how many live bytes,
+ *   take it off the lists (detach), move its objects. A zspage that is full is
+ *   better moved page by page, which changes no handle; unless its slots are
+ *   larger than a page, then only its objects can move.
+ *
+ *   After evacuation each class may still have several partly filled zspages:
+ *   consolidate() pours the emptiest into the fullest until one is left. What
+ *   that one does not need at its end, trim() gives back.
+ *
+ * Locking: one pass at a time, so a DETACHED zspage is this file's.
+ */
+#include "pool_impl.h"
+#include "rcu.h"
+
+#define TRIM_TRIES 8u /* zspages of one class, in one pass */
+
+/* --- one zspage --- */
+
+static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
+{
+    struct zs_pool *pool = ctx;
+    bool busy;
+    struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
+    zs_pfn_t base;
+    size_t live;
+
+    *end = page + 1;
+    *live_bytes = 0;
+    if (!zp) {
+        return;
+    }
+    base = atomic_load_explicit(&zp->base, memory_order_relaxed);
+    if (base != ZS_PFN_NONE) {
+        *end = base + zp->n_pages;
+    }
+    live = zp->n_live * zspage_slot_bytes(zp);
+    *live_bytes = live / zp->n_pages * (*end - page);
+    zs_lock_release(&class_of(pool, zp)->lock);
+}
+
+static void detach(void *ctx, zs_pfn_t page)
+{
+    struct zs_pool *pool = ctx;
+    bool busy;
+    struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
+
+    if (!zp) {
+        return;
+    }
+    if (zp->phase == ZSPAGE_ATTACHED) {
+        class_detach_locked(pool, class_of(pool, zp), zp, ZSPAGE_DETACHED);
+    }
+    zs_lock_release(&class_of(pool, zp)->lock);
+}
+
+/* A DETACHED zspage goes back on the lists, or to its end if it is empty. */
+static void settle(struct zs_pool *pool, struct zspage *zp, bool attach)
+{
+    struct zs_class *cl = class_of(pool, zp);
+    bool release = false;
+
+    zs_lock_acquire(&cl->lock);
+    if (zp->n_live == 0) {
+        class_detach_locked(pool, cl, zp, ZSPAGE_DRAINING);
+        release = class_settle_locked(pool, cl, zp);
+    } else if (attach) {
+        class_attach_locked(pool, cl, zp);
+    }
+    zs_lock_release(&cl->lock);
+    if (release) {
+        zspage_release(pool, zp);
+    }
+}
+
+static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page)
+{
+    struct zs_pool *pool = ctx;
+    bool busy;
+    struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
+    enum zs_migrate_result result = ZS_MIGRATE_DONE;
+
+    if (!zp) {
+        return ZS_MIGRATE_GONE;
+    }
+    if (zp->phase == ZSPAGE_ATTACHED) {
+        class_detach_locked(pool, class_of(pool, zp), zp, ZSPAGE_DETACHED);
+    }
+    if (zp->phase == ZSPAGE_GROWING) {
+        result = ZS_MIGRATE_RETRY;
+    } else if (zp->n_live == zp->n_slots && !moves_only_whole(zp)) {
+        result = ZS_MIGRATE_REFUSED;
+    }
+    busy = result != ZS_MIGRATE_DONE || zp->phase == ZSPAGE_DRAINING;
+    zs_lock_release(&class_of(pool, zp)->lock);
+    if (busy) {
+        return result;
+    }
+    result = zspage_move_objects(pool, zp, true);
+    settle(pool, zp, false);
+    return result;
+}
+
+/* --- all zspages --- */
+
+static struct zspage *first_on_list(struct zs_pool *pool, struct zs_class *cl,
+                                    unsigned list)
+{
+    struct zspage *zp = NULL;
+
+    zs_lock_acquire(&cl->lock);
+    if (cl->lists[list] != 0) {
+        zp = zspage_at(pool, cl->lists[list]);
+    }
+    zs_lock_release(&cl->lock);
+    return zp;
+}
+
+static void attach_all(void *ctx)
+{
+    struct zs_pool *pool = ctx;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+        struct zspage *zp;
+
+        while ((zp = first_on_list(pool, cl, ZS_LIST_DETACHED)) != NULL) {
+            settle(pool, zp, true);
+        }
+    }
+}
+
+/* The emptiest zspage, DETACHED, if the others have room for its objects. */
+static struct zspage *take_source(struct zs_pool *pool, struct zs_class *cl)
+{
+    struct zspage *zp;
+
+    zs_lock_acquire(&cl->lock);
+    zp = class_pick_source_locked(pool, cl);
+    if (zp && zp->n_live > cl->n_room - zspage_room(zp)) {
+        zp = NULL;
+    }
+    if (zp) {
+        class_detach_locked(pool, cl, zp, ZSPAGE_DETACHED);
+    }
+    zs_lock_release(&cl->lock);
+    return zp;
+}
+
+/* True: stopped because too much waits for readers. */
+static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
+{
+    for (;;) {
+        struct zspage *zp;
+        enum zs_migrate_result result;
+
+        if (zs_deferred_is_full(pool->arena)) {
+            return true;
+        }
+        zp = take_source(pool, cl);
+        if (!zp) {
+            return false;
+        }
+        result = zspage_move_objects(pool, zp, false);
+        settle(pool, zp, true);
+        if (result != ZS_MIGRATE_DONE) {
+            return false; /* a writer is at it: next pass */
+        }
+    }
+}
+
+static bool consolidate(void *ctx)
+{
+    struct zs_pool *pool = ctx;
+    bool stopped = false;
+
+    for (unsigned i = 0; i + 1 < pool->n_classes && !stopped; i++) {
+        stopped = consolidate_class(pool, &pool->classes[i]);
+    }
+    return stopped;
+}
+
+/* Pages that a zspage would not need if its objects lay in front. */
+static unsigned spare_pages(const struct zspage *zp)
+{
+    unsigned need =
+        pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
+
+    return zp->n_resident_pages - need;
+}
+
+/* A zspage with spare pages, DETACHED; *packed: no free slot lies below its
+ * last used one. */
+static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
+                                    bool *packed, unsigned *n_live)
+{
+    struct zspage *found = NULL;
+
+    zs_lock_acquire(&cl->lock);
+    for (unsigned l = 0; l <= ZS_LIST_GROWABLE && !found; l++) {
+        for (uint32_t n = cl->lists[l]; n != 0 && !found;
+             n = zspage_at(pool, n)->next) {
+            struct zspage *zp = zspage_at(pool, n);
+
+            found = spare_pages(zp) > 0 && zp->n_live > 0 ? zp : NULL;
+        }
+    }
+    if (found) {
+        class_detach_locked(pool, cl, found, ZSPAGE_DETACHED);
+        *packed = zspage_n_used(found) == found->fresh;
+        *n_live = found->n_live;
+    }
+    zs_lock_release(&cl->lock);
+    return found;
+}
+
+/* False: nothing (more) to gain in this class. */
+static bool trim_one(struct zs_pool *pool, struct zs_class *cl)
+{
+    bool packed;
+    unsigned n_live;
+    struct zspage *zp = take_spacious(pool, cl, &packed, &n_live);
+    bool again = true;
+
+    if (!zp) {
+        return false;
+    }
+    if (packed) {
+        zspage_trim_tail(pool, cl, zp);
+        again = false;
+    } else if (class_new_zspage(pool, cl, n_live) == 0) {
+        again = zspage_move_objects(pool, zp, false) == ZS_MIGRATE_DONE;
+    } else {
+        again = false;
+    }
+    settle(pool, zp, true);
+    return again;
+}
+
+static void trim(void *ctx)
+{
+    struct zs_pool *pool = ctx;
+
+    for (unsigned i = 0; i + 1 < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+        unsigned tries = 0;
+
+        while (tries < TRIM_TRIES && trim_one(pool, cl)) {
+            tries++;
+        }
+    }
+}
+
+static void count_moved(void *ctx, uint64_t *objects, uint64_t *bytes)
+{
+    struct zs_pool *pool = ctx;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        *objects += cl->objects_moved;
+        *bytes += cl->bytes_moved;
+        zs_lock_release(&cl->lock);
+    }
+}
+
+const struct zs_evacuation_ops zspage_evacuation_ops = {
+    .look = look,
+    .detach = detach,
+    .move_objects = move_objects,
+    .attach_all = attach_all,
+    .consolidate = consolidate,
+    .trim = trim,
+    .count_moved = count_moved,
+};

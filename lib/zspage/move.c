@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * move.c - moving the objects of one zspage to others of its class.
+ *
+ * Words
+ *   source       the zspage to empty; DETACHED by the caller, so nothing is
+ *                allocated in it
+ *   destination  ATTACHED zspages with room, the fullest first; pinned while
+ *                bytes are copied into them
+ *   closed       MOVING is set: nobody writes its bytes, readers go on
+ *
+ * Idea
+ *   In batches: (1) with the class lock, close the source and take destination
+ *   slots; (2) without any lock, copy; (3) with the lock, switch each slot word
+ *   by compare-and-swap and open the source. Only list operations happen under
+ *   the lock, whatever the size of the objects.
+ *
+ * What may happen between (1) and (3), and why it is harmless
+ *   free      takes the class lock; the word is FREE then and the swap fails:
+ *             the destination slot is given back. No malloc can take the source
+ *             slot again (DETACHED), so the word cannot become the same again.
+ *   replace   switches the word elsewhere: as free.
+ *   write     finds the source closed, takes the lock, opens it: seen in (3)
+ *             before any word is switched, and the whole batch is given up.
+ *   read      sees the old place or the new one; the bytes are the same, and
+ *             the old slot waits for readers.
+ *   page migration   needs pins == 0 and not MOVING: refused for source and
+ *             destinations alike.
+ *
+ * Invariants
+ *   V1  a word is switched only if source bytes have not changed since before
+ *       the first of them was copied
+ *   V2  each destination slot ends as the object's place or is given back
+ */
+#include "pool_impl.h"
+#include "probe.h"
+#include "rcu.h"
+#include "step.h"
+
+#define BATCH_OBJECTS 256u
+#define BATCH_BYTES (64u * 1024) /* or one object, if that is larger */
+
+struct move {
+    uint32_t handle;
+    uint32_t from; /* slot words */
+    uint32_t to;
+};
+
+struct batch {
+    struct zs_pool *pool;
+    struct zs_class *cl;
+    struct zspage *src;
+    unsigned n;
+    unsigned scanned; /* slots of the source looked at so far */
+    bool more_room;   /* stopped for want of destinations */
+    struct move moves[BATCH_OBJECTS];
+};
+
+static struct zspage *zspage_of(const struct batch *b, uint32_t word)
+{
+    return zspage_at(b->pool, zs_slot_zspage(word));
+}
+
+/* Is slot idx of the source a live object whose word points here? One that
+ * is being replaced does not, and is left alone. */
+static bool is_movable_locked(const struct batch *b, unsigned idx,
+                              struct move *m)
+{
+    uint32_t entry = side_of(b->pool, b->src)[idx];
+
+    m->from = zs_slot_word(zspage_number(b->pool, b->src), idx, ZS_SLOT_LIVE);
+    m->handle = entry;
+    return zs_side_is_handle(entry) &&
+           zs_slot_load(&b->pool->handles, entry) == m->from;
+}
+
+static bool take_destination_locked(struct batch *b, struct move *m)
+{
+    struct zspage *dst = class_pick_locked(b->pool, b->cl);
+    unsigned idx;
+    bool pinned;
+
+    if (!dst) {
+        return false;
+    }
+    pinned = zspage_try_pin(dst);
+    ZS_CHECK(pinned); /* an ATTACHED zspage is closed under its lock only */
+    idx = class_take_slot_locked(b->pool, b->cl, dst, m->handle);
+    m->to = zs_slot_word(zspage_number(b->pool, dst), idx, ZS_SLOT_LIVE);
+    return true;
+}
+
+static void gather_locked(struct batch *b)
+{
+    size_t size = zspage_slot_bytes(b->src);
+    size_t bytes = 0;
+
+    b->n = 0;
+    b->more_room = false;
+    while (b->scanned < b->src->fresh && b->n < BATCH_OBJECTS &&
+           (bytes == 0 || bytes + size <= BATCH_BYTES)) {
+        struct move *m = &b->moves[b->n];
+
+        if (is_movable_locked(b, b->scanned, m)) {
+            if (!take_destination_locked(b, m)) {
+                b->more_room = true;
+                return;
+            }
+            b->n++;
+            bytes += size;
+        }
+        b->scanned++;
+    }
+}
+
+/* Close the source and reserve. False: a writer holds it. */
+static bool begin_batch(struct batch *b)
+{
+    bool closed;
+
+    zs_lock_acquire(&b->cl->lock);
+    closed = zspage_try_close(b->src);
+    if (closed) {
+        ZS_STEP(ZS_STEP_OBJ_CLOSED);
+        gather_locked(b);
+        if (b->n == 0) {
+            zspage_open(b->src);
+        }
+    } else {
+        b->cl->moves_busy++;
+    }
+    zs_lock_release(&b->cl->lock);
+    return closed;
+}
+
+static void copy_batch(const struct batch *b)
+{
+    size_t size = zspage_slot_bytes(b->src);
+
+    ZS_STEP(ZS_STEP_OBJ_RESERVED);
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct move *m = &b->moves[i];
+
+        zspage_copy(b->pool->arena, zspage_of(b, m->to),
+                    zs_slot_index(m->to) * size, b->src,
+                    zs_slot_index(m->from) * size, size);
+        ZS_STEP(ZS_STEP_OBJ_COPYING);
+    }
+    ZS_STEP(ZS_STEP_OBJ_COPIED);
+}
+
+static void give_back_locked(const struct batch *b, const struct move *m)
+{
+    class_give_slot_locked(b->pool, b->cl, zspage_of(b, m->to),
+                           zs_slot_index(m->to));
+}
+
+static void switch_locked(const struct batch *b, const struct move *m)
+{
+    uint32_t expected = m->from;
+
+    /* release: the copied bytes are there; pairs with zs_slot_load() */
+    if (atomic_compare_exchange_strong_explicit(
+            &b->pool->handles.slots[m->handle], &expected, m->to,
+            memory_order_release, memory_order_relaxed)) {
+        class_limbo_slot_locked(b->pool, b->cl, b->src,
+                                zs_slot_index(m->from));
+        b->cl->objects_moved++;
+        b->cl->bytes_moved += zspage_slot_bytes(b->src);
+    } else {
+        give_back_locked(b, m); /* freed or replaced meanwhile */
+    }
+    ZS_STEP(ZS_STEP_OBJ_SWITCHING);
+}
+
+/* False: a writer has opened the source, nothing was switched (V1). */
+static bool end_batch(struct batch *b)
+{
+    bool closed;
+
+    zs_lock_acquire(&b->cl->lock);
+    closed = zspage_is_closed(b->src);
+    for (unsigned i = 0; i < b->n; i++) {
+        if (closed) {
+            switch_locked(b, &b->moves[i]);
+        } else {
+            give_back_locked(b, &b->moves[i]);
+        }
+        zspage_unpin(zspage_of(b, b->moves[i].to));
+    }
+    ZS_STEP(ZS_STEP_OBJ_SWITCHED);
+    if (closed) {
+        zspage_open(b->src);
+    }
+    zs_lock_release(&b->cl->lock);
+    ZS_STEP(ZS_STEP_OBJ_OPENED);
+    ZS_PROBE2(zspage_moved, b->n, b->n * zspage_slot_bytes(b->src));
+    return closed;
+}
+
+/* Room for what is left in the source. */
+static int make_room(struct batch *b)
+{
+    unsigned n;
+
+    zs_lock_acquire(&b->cl->lock);
+    n = b->src->n_live;
+    zs_lock_release(&b->cl->lock);
+    return n == 0 ? 0 : class_new_zspage(b->pool, b->cl, n);
+}
+
+/* A run is one object: its destination is a new run. */
+static bool begin_run(struct batch *b)
+{
+    struct move *m = &b->moves[0];
+    struct zspage *dst;
+    bool live;
+
+    zs_lock_acquire(&b->cl->lock);
+    live = b->src->fresh > 0 && is_movable_locked(b, 0, m);
+    zs_lock_release(&b->cl->lock);
+    b->n = 0;
+    b->scanned = 1;
+    if (!live ||
+        run_new(b->pool, zspage_slot_bytes(b->src), m->handle, &dst) != 0) {
+        return false;
+    }
+    m->to = zs_slot_word(zspage_number(b->pool, dst), 0, ZS_SLOT_LIVE);
+    zs_lock_acquire(&b->cl->lock);
+    b->n = 1;
+    if (zspage_try_close(b->src)) {
+        zs_lock_release(&b->cl->lock);
+        return true;
+    }
+    b->cl->moves_busy++;
+    give_back_locked(b, m);
+    zspage_unpin(dst);
+    zs_lock_release(&b->cl->lock);
+    return false;
+}
+
+/* A run that was given back holds nothing: let it go. */
+static void settle_run(struct batch *b)
+{
+    struct zspage *dst = zspage_of(b, b->moves[0].to);
+    bool release;
+
+    if (b->n == 0) {
+        return;
+    }
+    zs_lock_acquire(&b->cl->lock);
+    release = class_settle_locked(b->pool, b->cl, dst);
+    zs_lock_release(&b->cl->lock);
+    if (release) {
+        zspage_release(b->pool, dst);
+    }
+}
+
+static void move_run(struct batch *b)
+{
+    if (begin_run(b)) {
+        copy_batch(b);
+        (void)end_batch(b);
+    }
+    settle_run(b);
+}
+
+static void move_slots(struct batch *b, bool may_grow)
+{
+    do {
+        if (!begin_batch(b)) {
+            return;
+        }
+        if (b->n > 0) {
+            copy_batch(b);
+            if (!end_batch(b)) {
+                return;
+            }
+        }
+        if (b->more_room && (!may_grow || make_room(b) != 0)) {
+            return;
+        }
+    } while (b->n > 0 || b->more_room);
+}
+
+enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
+                                           struct zspage *zp, bool may_grow)
+{
+    struct batch b;
+    bool empty;
+
+    b.pool = pool;
+    b.cl = class_of(pool, zp);
+    b.src = zp;
+    b.scanned = 0;
+    b.n = 0;
+    if (b.cl->slot_bytes == 0) {
+        move_run(&b);
+    } else {
+        move_slots(&b, may_grow);
+    }
+    zs_lock_acquire(&b.cl->lock);
+    empty = zp->n_live == 0;
+    zs_lock_release(&b.cl->lock);
+    return empty ? ZS_MIGRATE_DONE : ZS_MIGRATE_RETRY;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_ops.c - movable_ops of zspage pages: a page of a chain moves alone.
+ *
+ * Idea
+ *   The page's owner word says which zspage it belongs to and where; the
+ *   zspage's chain, under the class lock, says whether that is still so.
+ *   Migration closes the zspage to writers, copies the page, and publishes a
+ *   chain in which one page number differs. No handle changes. A chain whose
+ *   pages lie side by side again goes back to the contiguous form.
+ *
+ * Invariants
+ *   T1  a page is migrated only while its zspage has no pins and is not MOVING,
+ *       and it is MOVING only while the class lock is held
+ *   T2  the old page and the old chain stay readable for a grace period
+ *
+ * Zspages with slots above a page are not marked movable: readers get their
+ * objects in one piece, so they move whole or not at all (compact.c).
+ */
+#include <string.h>
+
+#include "pool_impl.h"
+#include "rcu.h"
+#include "step.h"
+
+struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
+                                   bool try_only, bool *busy)
+{
+    uint32_t owner = zs_page_owner(pool->arena, page);
+    uint32_t number = owner >> ZS_OWNER_PLACE_BITS;
+    unsigned place = owner & ((1u << ZS_OWNER_PLACE_BITS) - 1);
+    struct zspage *zp;
+    struct zs_class *cl;
+
+    *busy = false;
+    if (number >= pool->zspages.n_granules) {
+        return NULL; /* not a zspage's any more */
+    }
+    zp = zspage_at(pool, number);
+    cl = class_of(pool, zp);
+    if (!try_only) {
+        zs_lock_acquire(&cl->lock);
+    } else if (!zs_lock_try_acquire(&cl->lock)) {
+        *busy = true;
+        return NULL;
+    }
+    if (cl == class_of(pool, zp) && zspage_owns(zp, page, place)) {
+        return zp;
+    }
+    zs_lock_release(&cl->lock);
+    return NULL;
+}
+
+static bool isolate_page(void *ctx, zs_pfn_t page)
+{
+    struct zs_pool *pool = ctx;
+    bool busy;
+    struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
+    bool ours;
+
+    if (!zp) {
+        return false;
+    }
+    /* No if its objects are on the move, or all gone already. */
+    ours = !zspage_is_closed(zp) && zp->phase != ZSPAGE_DRAINING;
+    zs_lock_release(&class_of(pool, zp)->lock);
+    return ours;
+}
+
+static void putback_page(void *ctx, zs_pfn_t page)
+{
+    (void)ctx; /* isolation left no mark on the zspage */
+    (void)page;
+}
+
+static bool is_contiguous(const struct zs_chain *chain)
+{
+    for (unsigned i = 1; i < chain->n; i++) {
+        if (chain->pages[i] != chain->pages[0] + i) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The zspage's chain with page `place` replaced. NULL: no memory. */
+static struct zs_chain *new_chain_locked(struct zs_pool *pool,
+                                         const struct zspage *zp,
+                                         unsigned place, zs_pfn_t page)
+{
+    struct zs_chain *chain = chain_new(pool, zp->n_pages);
+
+    if (chain) {
+        for (unsigned i = 0; i < chain->n; i++) {
+            chain->pages[i] = i == place ? page : zspage_pfn(zp, i);
+        }
+    }
+    return chain;
+}
+
+static void publish_locked(struct zs_pool *pool, struct zspage *zp,
+                           struct zs_chain *chain)
+{
+    bool was_split = atomic_load_explicit(&zp->base, memory_order_relaxed) ==
+                     ZS_PFN_NONE;
+    struct zs_chain *old =
+        atomic_load_explicit(&zp->chain, memory_order_relaxed);
+
+    if (is_contiguous(chain)) {
+        zspage_publish_contiguous(zp, chain->pages[0]);
+        chain_free(pool, chain); /* nobody has seen it */
+    } else {
+        zspage_publish_split(zp, chain);
+    }
+    if (was_split) {
+        limbo_queue_chain(pool, old);
+    }
+}
+
+/* The zspage is locked and closed. */
+static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
+                                             struct zspage *zp, zs_pfn_t dst,
+                                             zs_pfn_t src)
+{
+    struct zs_arena *a = pool->arena;
+    uint32_t owner = zs_page_owner(a, src);
+    unsigned place = owner & ((1u << ZS_OWNER_PLACE_BITS) - 1);
+    bool resident = place < zp->n_resident_pages;
+    struct zs_chain *chain;
+
+    if (resident && !zs_page_is_resident(a, dst)) {
+        return ZS_MIGRATE_RETRY; /* it got memory after dst was prepared */
+    }
+    chain = new_chain_locked(pool, zp, place, dst);
+    if (!chain) {
+        return ZS_MIGRATE_RETRY;
+    }
+    if (resident) {
+        memcpy(zs_page_addr(a, dst), zs_page_addr(a, src), ZS_PAGE_BYTES);
+    }
+    ZS_STEP(ZS_STEP_PAGE_COPIED);
+    zs_page_set_owner(a, dst, owner);
+    zs_page_set_movable_edge(zs_page(a, dst));
+    publish_locked(pool, zp, chain);
+    ZS_STEP(ZS_STEP_PAGE_SWITCHED);
+    return ZS_MIGRATE_DONE;
+}
+
+static enum zs_migrate_result migrate_page(void *ctx, zs_pfn_t dst,
+                                           zs_pfn_t src,
+                                           enum zs_migrate_mode mode)
+{
+    struct zs_pool *pool = ctx;
+    enum zs_migrate_result result = ZS_MIGRATE_RETRY;
+    bool busy;
+    struct zspage *zp =
+        lock_zspage_of_page(pool, src, mode == ZS_MIGRATE_ASYNC, &busy);
+
+    if (!zp) {
+        return busy ? ZS_MIGRATE_RETRY : ZS_MIGRATE_GONE;
+    }
+    if (zspage_try_close(zp)) {
+        ZS_STEP(ZS_STEP_PAGE_CLOSED);
+        result = migrate_closed(pool, zp, dst, src);
+        zspage_open(zp);
+    }
+    zs_lock_release(&class_of(pool, zp)->lock);
+    return result;
+}
+
+const struct zs_movable_ops zspage_movable_ops = {
+    .isolate_page = isolate_page,
+    .migrate_page = migrate_page,
+    .putback_page = putback_page,
+};

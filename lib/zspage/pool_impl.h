@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool_impl.h - the inside of a pool, and which file does what with it.
+ *
+ *   class.c      lists of zspages by fullness; taking and giving slots
+ *   grow.c       new zspages, memory for more slots, ends of zspages
+ *   alloc.c      zs_malloc, zs_free, zs_obj_create
+ *   access.c     zs_obj_read_*, zs_obj_write, zs_obj_replace, size, check
+ *   limbo_slots.c  slots that wait for readers
+ *   move.c       moving the objects of one zspage
+ *   compact.c    evacuation interface: look, detach, move, consolidate, trim
+ *   page_ops.c   movable_ops of zspage pages
+ *   pool.c       create, destroy, statistics
+ *   dump.c       a table for people
+ */
+#ifndef ZS_LIB_POOL_IMPL_H
+#define ZS_LIB_POOL_IMPL_H
+
+#include "handles.h"
+#include "lock.h"
+#include "migrate.h"
+#include "size_class.h"
+#include "zspage.h"
+#include "zspool/pool.h"
+
+/* Fullness lists: 0..7 by eighths of used slots, with room; then those without
+ * room. The fullest is allocated from, the emptiest is emptied. */
+enum {
+    ZS_LIST_PARTIAL_LAST = 7,
+    ZS_LIST_GROWABLE, /* no room until more of its pages have memory */
+    ZS_LIST_FULL,
+    ZS_LIST_DETACHED, /* taken by a compaction pass */
+    ZS_NR_LISTS
+};
+
+#define ZS_STOCK_HANDLES 16u /* free handles that a class keeps at hand */
+
+struct zs_class {
+    struct zs_lock lock; /* rank CLASS; guards all below */
+    uint32_t slot_bytes; /* set once; 0: the class of runs */
+    uint16_t n_slots;    /* set once */
+    uint16_t n_pages;    /* set once */
+    uint32_t lists[ZS_NR_LISTS]; /* zspage numbers; 0: empty */
+    uint32_t n_zspages;
+    uint64_t n_room;   /* slots with memory on ATTACHED zspages, not used */
+    uint64_t n_live;
+    uint64_t live_bytes;
+    uint64_t n_limbo;
+    uint64_t n_pages_held;
+    uint64_t n_pages_resident;
+    uint64_t objects_moved, bytes_moved, moves_aborted, moves_busy;
+    uint32_t n_stock;
+    uint32_t stock[ZS_STOCK_HANDLES];
+};
+
+struct zs_pool {
+    /* set once at create */
+    struct zs_arena *arena;
+    bool own_arena;
+    zs_page_type_t type;
+    uint32_t n_classes; /* size classes, then the class of runs */
+    struct zs_class *classes;
+
+    struct zs_handles handles;
+
+    struct zs_lock table_lock;  /* rank TABLE; guards the two heaps */
+    struct zs_granules zspages; /* granule number is zspage number */
+    struct zs_granules sides;
+
+    /* what waits for readers (limbo_slots.c) */
+    struct zs_lock limbo_lock; /* rank LIMBO */
+    struct zs_grace_member limbo_member;
+    uint32_t limbo_seq;
+    uint32_t limbo_next; /* zspages, linked by limbo_link */
+    uint32_t limbo_round[ZS_NR_ROUNDS];
+    uint32_t limbo_round_seq[ZS_NR_ROUNDS];
+    struct zs_chain *dead_next; /* chains, linked by next_dead */
+    struct zs_chain *dead_round[ZS_NR_ROUNDS];
+};
+
+static inline struct zspage *zspage_at(const struct zs_pool *pool, uint32_t n)
+{
+    return zs_granule(&pool->zspages, n);
+}
+
+static inline uint32_t zspage_number(const struct zs_pool *pool,
+                                     const struct zspage *zp)
+{
+    return (uint32_t)(((const char *)zp - pool->zspages.base) /
+                      ZS_GRANULE_BYTES);
+}
+
+static inline uint32_t *side_of(const struct zs_pool *pool,
+                                const struct zspage *zp)
+{
+    return zs_granule(&pool->sides, zp->side);
+}
+
+static inline struct zs_class *class_of(const struct zs_pool *pool,
+                                        const struct zspage *zp)
+{
+    return &pool->classes[atomic_load_explicit(&zp->class_idx,
+                                               memory_order_relaxed)];
+}
+
+/* Runs and slots above a page are never split, so they move only whole. */
+static inline bool moves_only_whole(const struct zspage *zp)
+{
+    return zspage_slot_bytes(zp) > ZS_PAGE_BYTES;
+}
+
+/* Chain pages that slots [0, n) lie in. */
+static inline unsigned pages_for_slots(size_t slot_bytes, unsigned n)
+{
+    return (unsigned)((n * slot_bytes + ZS_PAGE_BYTES - 1) / ZS_PAGE_BYTES);
+}
+
+/* --- class.c: all with the class lock held --- */
+
+void class_attach_locked(struct zs_pool *pool, struct zs_class *cl,
+                         struct zspage *zp);
+/* Off its list, into any other phase. */
+void class_detach_locked(struct zs_pool *pool, struct zs_class *cl,
+                         struct zspage *zp, enum zspage_phase phase);
+/* The fullest zspage with room; NULL: none. */
+struct zspage *class_pick_locked(struct zs_pool *pool, struct zs_class *cl);
+/* The emptiest zspage with room and a used slot; NULL: none. */
+struct zspage *class_pick_source_locked(struct zs_pool *pool,
+                                        struct zs_class *cl);
+unsigned class_take_slot_locked(struct zs_pool *pool, struct zs_class *cl,
+                                struct zspage *zp, uint32_t handle);
+void class_give_slot_locked(struct zs_pool *pool, struct zs_class *cl,
+                            struct zspage *zp, unsigned idx);
+/* A slot that readers may still see: free after a grace period. */
+void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
+                             struct zspage *zp, unsigned idx);
+/*
+ * After slots were given up: should the zspage go? True: it is off the lists
+ * and the caller calls zspage_release() after unlock.
+ */
+bool class_settle_locked(struct zs_pool *pool, struct zs_class *cl,
+                         struct zspage *zp);
+
+/* --- grow.c: no lock held --- */
+
+/* A new zspage with memory for at least n slots, ATTACHED. */
+int class_new_zspage(struct zs_pool *pool, struct zs_class *cl, unsigned n);
+/* More room in a GROWABLE zspage, or a new one. */
+int class_grow(struct zs_pool *pool, struct zs_class *cl);
+/* A new run of `bytes` with its one slot taken for `handle`, pinned. */
+int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
+            struct zspage **out);
+/* The end of a zspage that nobody can find any more. */
+void zspage_release(struct zs_pool *pool, struct zspage *zp);
+/* Give back the memory behind pages that hold no slot below `fresh`; the
+ * zspage is DETACHED by the caller and has no free or limbo slot there. */
+void zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
+                      struct zspage *zp);
+
+/* Page vectors of split chains. NULL: no memory. */
+struct zs_chain *chain_new(struct zs_pool *pool, unsigned n);
+void chain_free(struct zs_pool *pool, struct zs_chain *chain);
+
+/* --- limbo_slots.c --- */
+
+void limbo_init(struct zs_pool *pool);
+/* Class lock held: the zspage has a slot that waits for readers. */
+void limbo_queue_zspage(struct zs_pool *pool, struct zspage *zp);
+void limbo_queue_chain(struct zs_pool *pool, struct zs_chain *chain);
+
+/* --- move.c: no lock held --- */
+
+/*
+ * Move every live object of a zspage that the caller has DETACHED to others of
+ * its class; new ones are made if `may_grow`. DONE: no live slot is left.
+ * RETRY: some are, for a writer, or for want of room or memory.
+ */
+enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
+                                           struct zspage *zp, bool may_grow);
+
+/* --- access.c --- */
+
+/* Stop the process: `h` is not a live handle. */
+_Noreturn void bad_handle(const struct zs_pool *pool, uint32_t h,
+                          const char *func);
+/* The slot word of a handle that must be live; inside a read section. */
+uint32_t live_word(const struct zs_pool *pool, uint32_t h, const char *func);
+/*
+ * Lock the class of the zspage that handle `h` lives in, and return its word,
+ * which cannot change but by replace while the lock is held. Inside a read
+ * section.
+ */
+uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
+                              struct zs_class **cl, const char *func);
+/* Take a slot of `size` bytes for handle `h`, fill it, and leave its zspage
+ * pinned: nothing finds it until the caller publishes the word. */
+int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
+                 size_t size, uint32_t *word);
+
+/* --- page_ops.c, compact.c --- */
+
+/* The zspage that `page` belongs to, with its class locked; NULL: it is not
+ * the pool's any more (or, if `try`, the lock is taken). */
+struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
+                                   bool try_only, bool *busy);
+
+extern const struct zs_movable_ops zspage_movable_ops;
+extern const struct zs_evacuation_ops zspage_evacuation_ops;
+
+#endif /* ZS_LIB_POOL_IMPL_H */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slot_word.h - where an object is: the 32-bit word behind each handle.
+ *
+ *    31                       12 11            2 1    0
+ *   +---------------------------+---------------+------+
+ *   |  zspage number            |  slot index   | state|
+ *   +---------------------------+---------------+------+
+ *
+ * FREE is 0 in the low bits, so untouched pages of the handle table are free
+ * handles. The upper bits of a free word link the free handles of its group.
+ *
+ * Who changes a word (protocol: ARCHITECTURE.md, "Readers, movers, mutators"):
+ *   FREE -> LIVE   who has taken the handle from the table; a plain release
+ *                  store, for nobody else knows the handle
+ *   LIVE -> LIVE   mover and replace, by compare-and-swap: the other may have
+ *                  been quicker
+ *   LIVE -> FREE   free, by compare-and-swap
+ */
+#ifndef ZS_LIB_SLOT_WORD_H
+#define ZS_LIB_SLOT_WORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ZS_SLOT_FREE 0u
+#define ZS_SLOT_LIVE 1u
+
+#define ZS_SLOT_STATE_BITS 2u
+#define ZS_SLOT_INDEX_BITS 10u
+#define ZS_SLOT_ZSPAGE_BITS 20u
+#define ZS_MAX_ZSPAGES (1u << ZS_SLOT_ZSPAGE_BITS)
+
+static inline uint32_t zs_slot_word(uint32_t zspage, unsigned idx,
+                                    unsigned state)
+{
+    return zspage << (ZS_SLOT_INDEX_BITS + ZS_SLOT_STATE_BITS) |
+           (uint32_t)idx << ZS_SLOT_STATE_BITS | state;
+}
+
+static inline uint32_t zs_slot_zspage(uint32_t w)
+{
+    return w >> (ZS_SLOT_INDEX_BITS + ZS_SLOT_STATE_BITS);
+}
+
+static inline unsigned zs_slot_index(uint32_t w)
+{
+    return w >> ZS_SLOT_STATE_BITS & ((1u << ZS_SLOT_INDEX_BITS) - 1);
+}
+
+static inline bool zs_slot_is_live(uint32_t w)
+{
+    return (w & ((1u << ZS_SLOT_STATE_BITS) - 1)) == ZS_SLOT_LIVE;
+}
+
+/* The word of a free handle, and the link in it (any 30-bit number). */
+static inline uint32_t zs_slot_free_word(uint32_t link)
+{
+    return link << ZS_SLOT_STATE_BITS | ZS_SLOT_FREE;
+}
+
+static inline uint32_t zs_slot_free_link(uint32_t w)
+{
+    return w >> ZS_SLOT_STATE_BITS;
+}
+
+#endif /* ZS_LIB_SLOT_WORD_H */

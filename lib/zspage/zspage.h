@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zspage.h - one zspage: a chain of pages cut into equal slots.
+ *
+ * Words
+ *   chain       the pages of a zspage, in order. Contiguous (one base page
+ *               number) unless page migration has split it; then a vector of
+ *               page numbers, immutable once published
+ *   fresh       slots from here on have never been used; their pages may have
+ *               no memory yet
+ *   room        slots that can be taken without populating pages
+ *   side array  one 32-bit entry per slot, beside the zspage: the handle of a
+ *               live slot, or a link of the free or limbo list
+ *   limbo slot  left by a move or a replace; a reader may still look at it
+ *
+ * Idea
+ *   A slot may span pages, so a class wastes nothing between pages:
+ *
+ *      page 0              page 1              page 2
+ *     +------+------+---   -+------+------+--- ---+------+------+
+ *     |  0   |  1   |     2    |  3  |  4   |   5    |  6  |  7   |
+ *     +------+------+---   -+------+------+--- ---+------+------+
+ *
+ * Invariants
+ *   Z1  n_live + n_limbo + length(free list) == fresh <= n_slots
+ *   Z2  side[i] of a live slot is its handle; the slot word of that handle
+ *       says (this zspage, i, LIVE), but while it is being replaced
+ *   Z3  pins > 0 implies that no byte of the zspage is being moved, and
+ *       MOVING implies pins == 0 (both are in one word)
+ *   Z4  slots below n_resident_pages * 4096 / slot_bytes have memory
+ *
+ * Locking: fields marked C under the class lock; the others are atomic, and
+ * written under the class lock (or before the zspage can be found).
+ */
+#ifndef ZS_LIB_ZSPAGE_H
+#define ZS_LIB_ZSPAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "granules.h"
+#include "page.h"
+
+#define ZS_NO_LINK 0xffffu
+#define ZS_NOT_QUEUED UINT32_MAX /* limbo_link of a zspage on no limbo list */
+
+/* What a page's owner word says: which zspage, and where in its chain. Runs
+ * are never taken apart, so for them the place means nothing. */
+#define ZS_OWNER_PLACE_BITS 10u
+static inline uint32_t zspage_owner_word(uint32_t zspage, unsigned place)
+{
+    return zspage << ZS_OWNER_PLACE_BITS |
+           (place & ((1u << ZS_OWNER_PLACE_BITS) - 1));
+}
+
+/* A chain that migration has split. */
+struct zs_chain {
+    struct zs_chain *next_dead; /* while it waits for readers */
+    uint32_t n;
+    zs_pfn_t pages[];
+};
+
+/* Where a zspage is in the life of its class. */
+enum zspage_phase {
+    ZSPAGE_ATTACHED, /* on a fullness list: may be allocated from           */
+    ZSPAGE_GROWING,  /* on no list: new, or getting more memory             */
+    ZSPAGE_DETACHED, /* on the list of those a compaction pass has taken    */
+    ZSPAGE_DRAINING, /* on no list: no live slot, limbo slots may remain    */
+};
+
+struct zspage {
+    /* for readers */
+    _Atomic uint32_t base;       /* first page, ZS_PFN_NONE when split */
+    _Atomic uint32_t slot_bytes;
+    _Atomic(struct zs_chain *) chain; /* when split; else means nothing */
+    _Atomic uint32_t word;       /* MOVING and pins */
+    _Atomic uint16_t class_idx;
+    uint16_t n_slots;            /* set before it is published */
+    /* C */
+    uint32_t side;               /* granule of the side array */
+    uint32_t prev, next;         /* fullness list; 0: end */
+    uint32_t limbo_link;         /* guarded by limbo lock */
+    uint32_t limbo_seq;          /* guarded by limbo lock */
+    uint16_t n_live, n_limbo;
+    uint16_t fresh;
+    uint16_t free_head, limbo_head;
+    uint8_t phase;               /* enum zspage_phase */
+    uint8_t list;                /* which list, ATTACHED or DETACHED */
+    uint32_t n_resident_pages;   /* of the front of the chain */
+    uint32_t n_pages;
+};
+_Static_assert(sizeof(struct zspage) == ZS_GRANULE_BYTES,
+               "a zspage is one granule");
+
+/* --- the zspage word --- */
+
+#define ZSPAGE_MOVING (1u << 31)
+#define ZSPAGE_PINS_MASK 0xffffffu
+
+/* Writer: keep the bytes in place. False while they are being moved. Acquire
+ * pairs with zspage_open(): who pins after a move sees the new places. */
+static inline bool zspage_try_pin(struct zspage *zp)
+{
+    uint32_t w = atomic_load_explicit(&zp->word, memory_order_relaxed);
+
+    do {
+        if (w & ZSPAGE_MOVING) {
+            return false;
+        }
+        ZS_ASSERT((w & ZSPAGE_PINS_MASK) != ZSPAGE_PINS_MASK);
+    } while (!atomic_compare_exchange_weak_explicit(
+        &zp->word, &w, w + 1, memory_order_acquire, memory_order_relaxed));
+    return true;
+}
+
+/* Release pairs with zspage_try_close(): the mover copies what was written. */
+static inline void zspage_unpin(struct zspage *zp)
+{
+    uint32_t old =
+        atomic_fetch_sub_explicit(&zp->word, 1, memory_order_release);
+    ZS_ASSERT((old & ZSPAGE_PINS_MASK) > 0);
+}
+
+/* Mover: from now on nobody writes bytes. False: pinned, or being moved by
+ * somebody else. Acquire pairs with zspage_unpin(). */
+static inline bool zspage_try_close(struct zspage *zp)
+{
+    uint32_t unpinned = 0;
+
+    return atomic_compare_exchange_strong_explicit(
+        &zp->word, &unpinned, ZSPAGE_MOVING, memory_order_acquire,
+        memory_order_relaxed);
+}
+
+/* Mover: places are switched. Or a writer, under the class lock: give the move
+ * up. Release pairs with zspage_try_pin(). */
+static inline void zspage_open(struct zspage *zp)
+{
+    uint32_t old = atomic_fetch_and_explicit(&zp->word, ~ZSPAGE_MOVING,
+                                             memory_order_release);
+    ZS_ASSERT(old & ZSPAGE_MOVING);
+}
+
+static inline bool zspage_is_closed(const struct zspage *zp)
+{
+    return (atomic_load_explicit(&zp->word, memory_order_relaxed) &
+            ZSPAGE_MOVING) != 0;
+}
+
+/* --- places --- */
+
+static inline size_t zspage_slot_bytes(const struct zspage *zp)
+{
+    return atomic_load_explicit(&zp->slot_bytes, memory_order_relaxed);
+}
+
+/* Page number of the chain's page `i`. Inside a read section, or with the
+ * class lock. Acquire pairs with zspage_publish_*(). */
+static inline zs_pfn_t zspage_pfn(const struct zspage *zp, unsigned i)
+{
+    zs_pfn_t base = atomic_load_explicit(&zp->base, memory_order_acquire);
+
+    if (base != ZS_PFN_NONE) {
+        return base + i;
+    }
+    return atomic_load_explicit(&zp->chain, memory_order_acquire)->pages[i];
+}
+
+/*
+ * Address of byte `at` of the zspage, and in *room how many bytes from there
+ * on lie side by side, of the `len` that are asked for.
+ */
+static inline char *zspage_bytes(const struct zs_arena *a,
+                                 const struct zspage *zp, size_t at,
+                                 size_t len, size_t *room)
+{
+    zs_pfn_t base = atomic_load_explicit(&zp->base, memory_order_acquire);
+    const struct zs_chain *chain;
+    size_t in_page = at % ZS_PAGE_BYTES;
+
+    if (base != ZS_PFN_NONE) {
+        *room = len;
+        return (char *)zs_page_addr(a, base) + at;
+    }
+    chain = atomic_load_explicit(&zp->chain, memory_order_acquire);
+    *room = len < ZS_PAGE_BYTES - in_page ? len : ZS_PAGE_BYTES - in_page;
+    return (char *)zs_page_addr(a, chain->pages[at / ZS_PAGE_BYTES]) + in_page;
+}
+
+/* A new place, published: a reader finds the old one or the new one. The old
+ * chain, if there was one, waits for readers (the caller queues it). The
+ * vector goes first, so who sees "split" finds it; it is never taken away, for
+ * a reader may have seen "split" before. */
+static inline void zspage_publish_split(struct zspage *zp,
+                                        struct zs_chain *chain)
+{
+    atomic_store_explicit(&zp->chain, chain, memory_order_release);
+    atomic_store_explicit(&zp->base, ZS_PFN_NONE, memory_order_release);
+}
+
+static inline void zspage_publish_contiguous(struct zspage *zp, zs_pfn_t base)
+{
+    atomic_store_explicit(&zp->base, base, memory_order_release);
+}
+
+/* Does page `pfn` belong to the zspage, at `place` in its chain? Under the
+ * class lock; the zspage may be any, or none. */
+bool zspage_owns(const struct zspage *zp, zs_pfn_t pfn, unsigned place);
+
+/* Copy into or out of slot bytes; the zspage is pinned, closed, or (out) in
+ * the caller's read section. */
+void zspage_copy_in(const struct zs_arena *a, struct zspage *zp, size_t at,
+                    const void *data, size_t len);
+void zspage_copy_out(const struct zs_arena *a, const struct zspage *zp,
+                     size_t at, void *data, size_t len);
+/* Copy between two zspages, piece by piece. */
+void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
+                 const struct zspage *src, size_t src_at, size_t len);
+
+/* --- slots; all C --- */
+
+#define ZS_SIDE_LINK (1u << 31)  /* a link of the free or limbo list */
+#define ZS_SIDE_LIMBO (1u << 30) /* of the limbo list */
+
+static inline bool zs_side_is_handle(uint32_t entry)
+{
+    return (entry & ZS_SIDE_LINK) == 0;
+}
+
+static inline unsigned zspage_n_used(const struct zspage *zp)
+{
+    return (unsigned)zp->n_live + zp->n_limbo;
+}
+
+/* Slots that have memory (Z4). */
+unsigned zspage_n_resident_slots(const struct zspage *zp);
+static inline unsigned zspage_room(const struct zspage *zp)
+{
+    return zspage_n_resident_slots(zp) - zspage_n_used(zp);
+}
+
+/* Take a slot for a handle; there is room. */
+unsigned zspage_take_slot(struct zspage *zp, uint32_t *side, uint32_t handle);
+/* A live slot becomes free, or waits for readers. */
+void zspage_give_slot(struct zspage *zp, uint32_t *side, unsigned idx);
+void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx);
+/* All limbo slots become free. */
+void zspage_free_limbo(struct zspage *zp, uint32_t *side);
+
+bool zspage_is_valid(const struct zspage *zp, const uint32_t *side);
+
+#endif /* ZS_LIB_ZSPAGE_H */
