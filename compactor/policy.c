@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* policy.c - see policy.h. */
+#include "policy.h"
+
+#include <stdlib.h>
+
+#include "zspool/arena.h"
+
+#define BLOCK_PAGES (ZS_BLOCK_BYTES / ZS_PAGE_BYTES)
+#define STEPS 16u
+
+static unsigned fullness(const struct zs_block_figures *f)
+{
+    return (unsigned)(f->live_bytes * STEPS / ZS_BLOCK_BYTES);
+}
+
+/* Emptiest first, and of those the highest; blocks that cannot be emptied at
+ * the end. */
+static int by_cost(const void *pa, const void *pb)
+{
+    const struct zs_block_figures *a = pa;
+    const struct zs_block_figures *b = pb;
+
+    if ((a->n_fixed > 0) != (b->n_fixed > 0)) {
+        return a->n_fixed > 0 ? 1 : -1;
+    }
+    if (fullness(a) != fullness(b)) {
+        return fullness(a) < fullness(b) ? -1 : 1;
+    }
+    return a->block > b->block ? -1 : a->block < b->block;
+}
+
+static uint64_t total_live(const struct zs_block_figures *f, size_t n)
+{
+    uint64_t live = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        live += f[i].live_bytes;
+    }
+    return live;
+}
+
+/* What a victim gives back, in percent of its memory. */
+static bool is_worth_it(const struct zs_block_figures *f)
+{
+    uint64_t resident = (uint64_t)f->n_resident * ZS_PAGE_BYTES;
+
+    return f->live_bytes * 100 <=
+           resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
+}
+
+size_t zs_policy_choose(struct zs_block_figures *f, size_t n)
+{
+    uint64_t need = (total_live(f, n) + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES;
+    size_t victims = n > need ? n - (size_t)need : 0;
+
+    qsort(f, n, sizeof(*f), by_cost);
+    for (size_t i = 0; i < victims; i++) {
+        if (f[i].n_fixed > 0 || !is_worth_it(&f[i])) {
+            return i;
+        }
+    }
+    return victims;
+}
+
+uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n)
+{
+    uint64_t live = total_live(f, n);
+    uint64_t resident = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        resident += (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+    }
+    return resident > live ? resident - live : 0;
+}
+
+bool zs_policy_wants_pass(const struct zs_block_figures *f, size_t n,
+                          unsigned wasted_percent)
+{
+    uint64_t resident = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        resident += (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+    }
+    return zs_policy_gain(f, n) * 100 > resident * wasted_percent;
+}

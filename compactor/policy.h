@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy.h - which pageblocks to empty. Pure: figures in, victims out; no
+ * locks, no arena, no clock.
+ *
+ * Words
+ *   need   pageblocks that the live bytes would fill, packed perfectly
+ *   keep   the blocks that stay: the `need` fullest ones
+ *   victim every other block in use, if emptying it is worth its cost
+ *
+ * Idea
+ *   Sort by how much is live in a block, in sixteenths, and where that is the
+ *   same by address, the lowest first. Keep from the front until the capacity
+ *   kept holds everything live; the rest are victims, the emptiest (and
+ *   highest) first. Sixteenths, because a small difference in fullness is
+ *   worth less than keeping the low blocks: what stays gathers in front, and
+ *   handle tables and side arrays shrink with it.
+ *
+ *   A victim must give back more than a share of what moving it costs: with
+ *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays.
+ */
+#ifndef ZS_COMPACTOR_POLICY_H
+#define ZS_COMPACTOR_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ZS_POLICY_MIN_GAIN_PERCENT 3u
+
+struct zs_block_figures {
+    uint32_t block;      /* its number */
+    uint32_t n_used;     /* pages with an owner */
+    uint32_t n_resident; /* pages with memory, used or free */
+    uint32_t n_fixed;    /* pages that cannot be moved: the block cannot empty */
+    uint64_t live_bytes; /* of objects; whole pages for other owners */
+};
+
+/*
+ * Choose victims. Sorts `f` so that they come first, in the order in which to
+ * empty them, and returns how many there are.
+ */
+size_t zs_policy_choose(struct zs_block_figures *f, size_t n);
+
+/* Bytes that packing everything live would give back. */
+uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n);
+
+/* Is a pass worth it? `wasted_percent`: of the resident memory. */
+bool zs_policy_wants_pass(const struct zs_block_figures *f, size_t n,
+                          unsigned wasted_percent);
+
+#endif /* ZS_COMPACTOR_POLICY_H */
