@@ -22,10 +22,10 @@ static void wait_async_locked(struct zs_grace *g)
 
 void zs_grace_destroy(struct zs_grace *g)
 {
-    if (g->called) {
-        zs_wait_for_callbacks(); /* async_passed() may still be unlocking */
-    }
+    zs_lock_acquire(&g->lock);
+    wait_async_locked(g);
     ZS_CHECK(!g->members);
+    zs_lock_release(&g->lock);
     pthread_cond_destroy(&g->idle);
     zs_lock_destroy(&g->flush_lock);
     zs_lock_destroy(&g->lock);
@@ -98,7 +98,6 @@ void zs_grace_request(struct zs_grace *g)
     begin = !g->async && g->n_leaving == 0;
     if (begin) {
         g->async = true;
-        g->called = true;
         start_locked(g, ZS_ROUND_ASYNC);
     } else {
         g->again = true;

@@ -53,7 +53,6 @@ struct zs_grace {
     bool async;          /* an ASYNC round is under way */
     bool again;          /* and another one is wanted after it */
     bool finishing;      /* liburcu's thread is in finish(ASYNC) */
-    bool called;         /* liburcu's thread has been used */
     unsigned n_leaving;  /* members that wait for async to end */
     struct rcu_head head;
     _Atomic uint64_t deferred_bytes; /* waiting now; relaxed counters */

@@ -82,10 +82,12 @@ static inline bool zs_lock_try_acquire(struct zs_lock *l)
     return true;
 }
 
+/* Does not touch the lock after the unlock: who takes it next may destroy
+ * it. */
 static inline void zs_lock_release(struct zs_lock *l)
 {
-    pthread_mutex_unlock(&l->mutex);
     ZS_RANK_DROP_(l->rank);
+    pthread_mutex_unlock(&l->mutex);
 }
 
 /* Sleep on `cond` with the lock dropped meanwhile. */

@@ -29,10 +29,3 @@ void zs_after_grace(struct rcu_head *head, void (*fn)(struct rcu_head *head))
     ZS_TSAN_READER_LEAVES(); /* the caller's own writes, for the callback */
     urcu_bp_call_rcu(head, fn);
 }
-
-void zs_wait_for_callbacks(void)
-{
-    ZS_ASSERT_NONE_FROM(ZS_RANK_CLASS);
-    urcu_bp_barrier();
-    ZS_TSAN_GRACE_PASSED();
-}

@@ -66,7 +66,4 @@ void zs_wait_for_readers(void);
 /* Call fn(head) from liburcu's thread after a grace period. */
 void zs_after_grace(struct rcu_head *head, void (*fn)(struct rcu_head *head));
 
-/* Wait until the callbacks queued so far have run. */
-void zs_wait_for_callbacks(void);
-
 #endif /* ZS_LIB_RCU_H */

@@ -146,15 +146,16 @@ static inline zs_page_type_t zs_word_type(uint32_t w)
     return (zs_page_type_t)(w & ZS_PF_TYPE_MASK);
 }
 
+static inline bool zs_word_is(uint32_t w, enum zs_page_state s)
+{
+    return (w & ~ZS_PF_TYPE_MASK) == zs_page_state_bits[s] &&
+           (zs_word_type(w) == 0) == (s == ZS_PAGE_FREE);
+}
+
 static inline enum zs_page_state zs_word_state(uint32_t w)
 {
-    uint32_t bits = w & ~ZS_PF_TYPE_MASK;
-
-    if (w == 0) {
-        return ZS_PAGE_FREE;
-    }
-    for (unsigned s = ZS_PAGE_OWNED; s < ZS_PAGE_NR_STATES; s++) {
-        if (zs_page_state_bits[s] == bits) {
+    for (unsigned s = ZS_PAGE_FREE; s < ZS_PAGE_NR_STATES; s++) {
+        if (zs_word_is(w, (enum zs_page_state)s)) {
             return (enum zs_page_state)s;
         }
     }
@@ -165,12 +166,6 @@ static inline enum zs_page_state zs_word_state(uint32_t w)
 static inline bool zs_word_has_movable_ops(uint32_t w)
 {
     return (w & ZS_PF_OWNER_MOVABLE_OPS) != 0 && zs_word_type(w) != 0;
-}
-
-static inline bool zs_word_is(uint32_t w, enum zs_page_state s)
-{
-    return (w & ~ZS_PF_TYPE_MASK) == zs_page_state_bits[s] &&
-           (zs_word_type(w) == 0) == (s == ZS_PAGE_FREE);
 }
 
 /* Take one edge, or do nothing and return false when the page is elsewhere.

@@ -10,9 +10,8 @@
  * Writers in place
  *   Pin the zspage, then look at the slot word again: if it changed, the
  *   object has moved, and the pin is on the wrong zspage. A zspage that is
- *   MOVING refuses pins; then the writer takes the class lock, and if the mover
- *   is between two of its lock sections, opens the zspage, which makes the
- *   mover give up (move.c looks before it switches any word).
+ *   MOVING refuses pins; then the writer asks the mover to stop, which it does
+ *   after the object (or the 256 KiB) that it is copying, and waits for that.
  *
  * Replace
  *   Put the new bytes in a new slot, then switch the word by compare-and-swap,
@@ -20,6 +19,7 @@
  *   for readers.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "pool_impl.h"
 #include "rcu.h"
@@ -111,22 +111,28 @@ void zs_obj_read_end(struct zs_pool *pool)
 
 /* --- writing in place --- */
 
-/* The mover has the zspage closed: wait for its lock section, or stop it. */
+/*
+ * The zspage was closed. With the class lock no page migration is under way,
+ * and if it is closed still, an object mover is between two of its lock
+ * sections: have it stop, and look again.
+ */
 static uint32_t pin_slowly(struct zs_pool *pool, uint32_t h)
 {
-    struct zs_class *cl;
-    uint32_t w = lock_class_of_handle(pool, h, &cl, "zs_obj_write");
-    struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
-    bool pinned;
+    for (;;) {
+        struct zs_class *cl;
+        uint32_t w = lock_class_of_handle(pool, h, &cl, "zs_obj_write");
+        struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
+        bool pinned = zspage_try_pin(zp);
 
-    if (zspage_is_closed(zp)) {
-        zspage_open(zp);
-        cl->moves_aborted++;
+        if (!pinned) {
+            zspage_ask_stop(zp);
+        }
+        zs_lock_release(&cl->lock);
+        if (pinned) {
+            return w;
+        }
+        sched_yield();
     }
-    pinned = zspage_try_pin(zp);
-    ZS_CHECK(pinned); /* it is closed only under the lock */
-    zs_lock_release(&cl->lock);
-    return w;
 }
 
 /* Pin the zspage that the object is in; inside a read section. */

@@ -349,15 +349,13 @@ static int grow_zspage(struct zs_pool *pool, struct zs_class *cl,
     return err;
 }
 
-int class_grow(struct zs_pool *pool, struct zs_class *cl)
+/* `n` more pages with memory, in a GROWABLE zspage or a new one. */
+static int grow_by(struct zs_pool *pool, struct zs_class *cl, unsigned n)
 {
     struct zspage *zp = NULL;
-    unsigned n, left;
-    unsigned min_pages = pages_for_slots(cl->slot_bytes, 1);
+    unsigned left;
 
     zs_lock_acquire(&cl->lock);
-    n = batch_pages(cl, cl->n_zspages);
-    n = n < min_pages ? min_pages : n;
     if (cl->lists[ZS_LIST_GROWABLE] != 0) {
         bool pinned;
 
@@ -372,6 +370,23 @@ int class_grow(struct zs_pool *pool, struct zs_class *cl)
     }
     left = zp->n_pages - zp->n_resident_pages;
     return grow_zspage(pool, cl, zp, n < left ? n : left);
+}
+
+int class_grow(struct zs_pool *pool, struct zs_class *cl)
+{
+    /* A GROWABLE zspage may end in a part of the slot that is wanted. */
+    unsigned least = pages_for_slots(cl->slot_bytes, 1);
+    unsigned n;
+    int err;
+
+    zs_lock_acquire(&cl->lock);
+    n = batch_pages(cl, cl->n_zspages);
+    zs_lock_release(&cl->lock);
+    err = grow_by(pool, cl, n < least ? least : n);
+    if (err == -ENOMEM && n > least) {
+        err = grow_by(pool, cl, least); /* at the limit a little may do */
+    }
+    return err;
 }
 
 /* --- less --- */

@@ -11,25 +11,25 @@
  *
  * Idea
  *   In batches: (1) with the class lock, close the source and take destination
- *   slots; (2) without any lock, copy; (3) with the lock, switch each slot word
- *   by compare-and-swap and open the source. Only list operations happen under
- *   the lock, whatever the size of the objects.
+ *   slots; (2) without any lock, copy; (3) with the lock, switch the slot word
+ *   of each object that was copied by compare-and-swap, and open the source.
+ *   Only list operations happen under the lock, whatever the objects' size.
  *
  * What may happen between (1) and (3), and why it is harmless
  *   free      takes the class lock; the word is FREE then and the swap fails:
  *             the destination slot is given back. No malloc can take the source
  *             slot again (DETACHED), so the word cannot become the same again.
  *   replace   switches the word elsewhere: as free.
- *   write     finds the source closed, takes the lock, opens it: seen in (3)
- *             before any word is switched, and the whole batch is given up.
+ *   write     finds the source closed, asks for a stop and waits: (2) ends at
+ *             the next object, (3) switches what was copied and gives the
+ *             other destination slots back.
  *   read      sees the old place or the new one; the bytes are the same, and
  *             the old slot waits for readers.
  *   page migration   needs pins == 0 and not MOVING: refused for source and
  *             destinations alike.
  *
  * Invariants
- *   V1  a word is switched only if source bytes have not changed since before
- *       the first of them was copied
+ *   V1  the bytes of a closed zspage do not change
  *   V2  each destination slot ends as the object's place or is given back
  */
 #include "pool_impl.h"
@@ -38,7 +38,8 @@
 #include "step.h"
 
 #define BATCH_OBJECTS 256u
-#define BATCH_BYTES (64u * 1024) /* or one object, if that is larger */
+#define BATCH_BYTES (64u * 1024)  /* or one object, if that is larger */
+#define SLICE_BYTES (256u * 1024) /* copied between two looks for a writer */
 
 struct move {
     uint32_t handle;
@@ -51,7 +52,8 @@ struct batch {
     struct zs_class *cl;
     struct zspage *src;
     unsigned n;
-    unsigned scanned; /* slots of the source looked at so far */
+    unsigned n_copied; /* the first ones; fewer than n when asked to stop */
+    unsigned scanned;  /* slots of the source looked at so far */
     bool more_room;   /* stopped for want of destinations */
     struct move moves[BATCH_OBJECTS];
 };
@@ -133,17 +135,31 @@ static bool begin_batch(struct batch *b)
     return closed;
 }
 
-static void copy_batch(const struct batch *b)
+/* False: asked to stop on the way. */
+static bool copy_one(const struct batch *b, const struct move *m)
 {
     size_t size = zspage_slot_bytes(b->src);
+    size_t to = zs_slot_index(m->to) * size;
+    size_t from = zs_slot_index(m->from) * size;
 
+    for (size_t at = 0; at < size; at += SLICE_BYTES) {
+        size_t left = size - at;
+
+        if (zspage_is_asked_to_stop(b->src)) {
+            return false;
+        }
+        zspage_copy(b->pool->arena, zspage_of(b, m->to), to + at, b->src,
+                    from + at, left < SLICE_BYTES ? left : SLICE_BYTES);
+    }
+    return true;
+}
+
+static void copy_batch(struct batch *b)
+{
     ZS_STEP(ZS_STEP_OBJ_RESERVED);
-    for (unsigned i = 0; i < b->n; i++) {
-        const struct move *m = &b->moves[i];
-
-        zspage_copy(b->pool->arena, zspage_of(b, m->to),
-                    zs_slot_index(m->to) * size, b->src,
-                    zs_slot_index(m->from) * size, size);
+    b->n_copied = 0;
+    while (b->n_copied < b->n && copy_one(b, &b->moves[b->n_copied])) {
+        b->n_copied++;
         ZS_STEP(ZS_STEP_OBJ_COPYING);
     }
     ZS_STEP(ZS_STEP_OBJ_COPIED);
@@ -173,15 +189,14 @@ static void switch_locked(const struct batch *b, const struct move *m)
     ZS_STEP(ZS_STEP_OBJ_SWITCHING);
 }
 
-/* False: a writer has opened the source, nothing was switched (V1). */
+/* False: a writer waits, so leave the source alone for now. */
 static bool end_batch(struct batch *b)
 {
-    bool closed;
+    bool stop;
 
     zs_lock_acquire(&b->cl->lock);
-    closed = zspage_is_closed(b->src);
     for (unsigned i = 0; i < b->n; i++) {
-        if (closed) {
+        if (i < b->n_copied) {
             switch_locked(b, &b->moves[i]);
         } else {
             give_back_locked(b, &b->moves[i]);
@@ -189,13 +204,14 @@ static bool end_batch(struct batch *b)
         zspage_unpin(zspage_of(b, b->moves[i].to));
     }
     ZS_STEP(ZS_STEP_OBJ_SWITCHED);
-    if (closed) {
-        zspage_open(b->src);
-    }
+    stop = zspage_is_asked_to_stop(b->src);
+    b->cl->moves_stopped += stop;
+    zspage_open(b->src);
     zs_lock_release(&b->cl->lock);
     ZS_STEP(ZS_STEP_OBJ_OPENED);
-    ZS_PROBE2(zspage_moved, b->n, b->n * zspage_slot_bytes(b->src));
-    return closed;
+    ZS_PROBE2(zspage_moved, b->n_copied,
+              b->n_copied * zspage_slot_bytes(b->src));
+    return !stop;
 }
 
 /* Room for what is left in the source. */

@@ -255,7 +255,7 @@ static void add_class(struct zs_class *cl, struct zs_pool_stats *out)
     out->n_limbo_slots += cl->n_limbo;
     out->objects_moved += cl->objects_moved;
     out->bytes_moved += cl->bytes_moved;
-    out->moves_aborted += cl->moves_aborted;
+    out->moves_stopped += cl->moves_stopped;
     out->moves_busy += cl->moves_busy;
     zs_lock_release(&cl->lock);
 }

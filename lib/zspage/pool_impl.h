@@ -48,7 +48,7 @@ struct zs_class {
     uint64_t n_limbo;
     uint64_t n_pages_held;
     uint64_t n_pages_resident;
-    uint64_t objects_moved, bytes_moved, moves_aborted, moves_busy;
+    uint64_t objects_moved, bytes_moved, moves_stopped, moves_busy;
     uint32_t n_stock;
     uint32_t stock[ZS_STOCK_HANDLES];
 };

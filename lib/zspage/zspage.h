@@ -74,7 +74,7 @@ struct zspage {
     _Atomic uint32_t base;       /* first page, ZS_PFN_NONE when split */
     _Atomic uint32_t slot_bytes;
     _Atomic(struct zs_chain *) chain; /* when split; else means nothing */
-    _Atomic uint32_t word;       /* MOVING and pins */
+    _Atomic uint32_t word;       /* MOVING, STOP and pins */
     _Atomic uint16_t class_idx;
     uint16_t n_slots;            /* set before it is published */
     /* C */
@@ -96,6 +96,7 @@ _Static_assert(sizeof(struct zspage) == ZS_GRANULE_BYTES,
 /* --- the zspage word --- */
 
 #define ZSPAGE_MOVING (1u << 31)
+#define ZSPAGE_STOP (1u << 30) /* with MOVING: a writer waits for the mover */
 #define ZSPAGE_PINS_MASK 0xffffffu
 
 /* Writer: keep the bytes in place. False while they are being moved. Acquire
@@ -133,19 +134,32 @@ static inline bool zspage_try_close(struct zspage *zp)
         memory_order_relaxed);
 }
 
-/* Mover: places are switched. Or a writer, under the class lock: give the move
- * up. Release pairs with zspage_try_pin(). */
+/* Mover: places are switched. Release pairs with zspage_try_pin(). */
 static inline void zspage_open(struct zspage *zp)
 {
-    uint32_t old = atomic_fetch_and_explicit(&zp->word, ~ZSPAGE_MOVING,
-                                             memory_order_release);
+    uint32_t old =
+        atomic_exchange_explicit(&zp->word, 0, memory_order_release);
     ZS_ASSERT(old & ZSPAGE_MOVING);
+    ZS_ASSERT((old & ZSPAGE_PINS_MASK) == 0);
 }
 
 static inline bool zspage_is_closed(const struct zspage *zp)
 {
     return (atomic_load_explicit(&zp->word, memory_order_relaxed) &
             ZSPAGE_MOVING) != 0;
+}
+
+/* Writer, under the class lock, of a closed zspage: the mover is to end its
+ * batch at the next object. Relaxed: a request, it orders nothing. */
+static inline void zspage_ask_stop(struct zspage *zp)
+{
+    atomic_fetch_or_explicit(&zp->word, ZSPAGE_STOP, memory_order_relaxed);
+}
+
+static inline bool zspage_is_asked_to_stop(const struct zspage *zp)
+{
+    return (atomic_load_explicit(&zp->word, memory_order_relaxed) &
+            ZSPAGE_STOP) != 0;
 }
 
 /* --- places --- */

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread_ctx.c - per-thread codec contexts and work buffer.
+ *
+ * Idea
+ *   One thread-local struct, all zero until used. Its first use in a thread
+ *   sets a pthread key, whose destructor empties the struct at thread exit.
+ *   Should a later destructor of the embedder's use a store again, the struct
+ *   is filled and the key set again, and pthreads calls the destructor again.
+ *
+ *   The work buffer grows by powers of two to the largest room that was asked
+ *   for, as long as it may be kept; beyond that every taker gets a buffer of
+ *   its own that ends with its use.
+ *
+ *   Numbers are bits of one word, taken lowest first. Giving one back is a
+ *   release and taking it an acquire, so that what is guarded by having the
+ *   number (store_stats.h) needs no other order.
+ *
+ * Invariants
+ *   T1  is_registered whenever anything in the struct is to be given up
+ *   T2  buffer_bytes <= ZS_WORK_BUFFER_KEEP_BYTES while nobody has taken it
+ *
+ * Not done
+ *   The main thread's struct is left to the end of the process: exit() runs no
+ *   key destructors.
+ */
+#include "thread_ctx.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "check.h"
+#include "os.h"
+
+#define SMALLEST_BUFFER_BYTES ((size_t)8192)
+
+struct thread_ctx {
+    void *compressors[ZS_NR_CODECS];   /* by codec id */
+    void *decompressors[ZS_NR_CODECS]; /* by codec id */
+    unsigned char *buffer;
+    size_t buffer_bytes;
+    unsigned number; /* 0: none */
+    bool is_registered;
+    bool is_buffer_taken;
+};
+
+static _Thread_local struct thread_ctx this_thread;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool has_key; /* set once, before key_once is over */
+static _Atomic uint64_t numbers_taken = 1; /* bit n: n is; 0 means none */
+
+_Static_assert(ZS_THREAD_NUMBERS == 64, "a bit of numbers_taken each");
+
+static void free_buffer(struct thread_ctx *t)
+{
+    zs_os.free(t->buffer);
+    t->buffer = NULL;
+    t->buffer_bytes = 0;
+}
+
+/* Release pairs with take_number(). */
+static void give_number_back(struct thread_ctx *t)
+{
+    if (t->number != 0) {
+        atomic_fetch_and_explicit(&numbers_taken, ~(UINT64_C(1) << t->number),
+                                  memory_order_release);
+        t->number = 0;
+    }
+}
+
+/* 0: all are taken. Acquire pairs with give_number_back(). */
+static unsigned take_number(void)
+{
+    uint64_t taken =
+        atomic_load_explicit(&numbers_taken, memory_order_relaxed);
+    uint64_t lowest;
+
+    do {
+        if (taken == UINT64_MAX) {
+            return 0;
+        }
+        lowest = ~taken & (taken + 1);
+    } while (!atomic_compare_exchange_weak_explicit(
+        &numbers_taken, &taken, taken | lowest, memory_order_acquire,
+        memory_order_relaxed));
+    return (unsigned)__builtin_ctzll(lowest);
+}
+
+static void empty_thread_ctx(void *arg)
+{
+    struct thread_ctx *t = arg;
+
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        const struct zs_codec *codec = zs_codec_find((enum zs_codec_id)id);
+
+        if (t->compressors[id] != NULL) {
+            codec->compressor_destroy(t->compressors[id]);
+            t->compressors[id] = NULL;
+        }
+        if (t->decompressors[id] != NULL) {
+            codec->decompressor_destroy(t->decompressors[id]);
+            t->decompressors[id] = NULL;
+        }
+    }
+    free_buffer(t);
+    give_number_back(t);
+    t->is_registered = false;
+}
+
+static void make_key(void)
+{
+    has_key = pthread_key_create(&key, empty_thread_ctx) == 0;
+}
+
+/* Have the thread's exit free what it is about to get. */
+static int register_thread(struct thread_ctx *t)
+{
+    if (t->is_registered) {
+        return 0;
+    }
+    pthread_once(&key_once, make_key);
+    if (!has_key || pthread_setspecific(key, t) != 0) {
+        return -ENOMEM;
+    }
+    t->is_registered = true;
+    return 0;
+}
+
+static int get_or_create(struct thread_ctx *t, void **slot,
+                         void *(*create)(void), void **out)
+{
+    if (*slot == NULL && create != NULL) {
+        if (register_thread(t) != 0) {
+            return -ENOMEM;
+        }
+        *slot = create();
+        if (*slot == NULL) {
+            return -ENOMEM;
+        }
+    }
+    *out = *slot;
+    return 0;
+}
+
+int zs_thread_compressor(const struct zs_codec *codec, void **out)
+{
+    struct thread_ctx *t = &this_thread;
+
+    return get_or_create(t, &t->compressors[codec->id],
+                         codec->compressor_create, out);
+}
+
+int zs_thread_decompressor(const struct zs_codec *codec, void **out)
+{
+    struct thread_ctx *t = &this_thread;
+
+    return get_or_create(t, &t->decompressors[codec->id],
+                         codec->decompressor_create, out);
+}
+
+/* Powers of two while the buffer may be kept, else what is needed. */
+static size_t buffer_bytes_for(size_t bytes)
+{
+    size_t room = SMALLEST_BUFFER_BYTES;
+
+    if (bytes > ZS_WORK_BUFFER_KEEP_BYTES) {
+        return bytes;
+    }
+    while (room < bytes) {
+        room *= 2;
+    }
+    return room;
+}
+
+static int grow_buffer(struct thread_ctx *t, size_t bytes)
+{
+    size_t room = buffer_bytes_for(bytes);
+
+    if (register_thread(t) != 0) {
+        return -ENOMEM;
+    }
+    free_buffer(t);
+    t->buffer = zs_os.alloc(room);
+    if (t->buffer == NULL) {
+        return -ENOMEM;
+    }
+    t->buffer_bytes = room;
+    return 0;
+}
+
+int zs_thread_buffer_take(size_t bytes, unsigned char **out)
+{
+    struct thread_ctx *t = &this_thread;
+
+    ZS_ASSERT(!t->is_buffer_taken);
+    if (bytes > t->buffer_bytes && grow_buffer(t, bytes) != 0) {
+        return -ENOMEM;
+    }
+    t->is_buffer_taken = true;
+    *out = t->buffer;
+    return 0;
+}
+
+void zs_thread_buffer_put(void)
+{
+    struct thread_ctx *t = &this_thread;
+
+    ZS_ASSERT(t->is_buffer_taken);
+    t->is_buffer_taken = false;
+    if (t->buffer_bytes > ZS_WORK_BUFFER_KEEP_BYTES) {
+        free_buffer(t); /* T2 */
+    }
+}
+
+unsigned zs_thread_number(void)
+{
+    struct thread_ctx *t = &this_thread;
+
+    if (t->number == 0 && register_thread(t) == 0) {
+        t->number = take_number();
+    }
+    return t->number;
+}
