@@ -159,7 +159,9 @@ void zs_arena_stats(struct zs_arena *a, struct zs_arena_stats *out)
     memset(out, 0, sizeof(*out));
     out->metadata_bytes = relaxed(&a->budget.metadata);
     out->footprint_bytes = relaxed(&a->budget.used);
-    out->resident_bytes = out->footprint_bytes - out->metadata_bytes;
+    if (out->footprint_bytes > out->metadata_bytes) { /* not of one moment */
+        out->resident_bytes = out->footprint_bytes - out->metadata_bytes;
+    }
     out->limit_bytes = a->budget.limit;
     out->deferred_bytes = zs_grace_deferred(&a->grace);
     out->deferred_peak_bytes = relaxed(&a->grace.deferred_peak);

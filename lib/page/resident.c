@@ -29,7 +29,7 @@
 #include "page.h"
 #include "probe.h"
 
-#define RELEASE_SLICE_BYTES (256u * 1024)
+#define RELEASE_SLICE_PAGES (256u * 1024 / ZS_PAGE_BYTES)
 
 /* --- taking memory --- */
 
@@ -80,6 +80,16 @@ static unsigned count_missing(struct zs_arena *a, zs_pfn_t first, unsigned n)
     return missing;
 }
 
+/* The system has failed, perhaps after it made some of the pages resident. */
+static void undo_populate(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (count_missing(a, first + i, 1) > 0) {
+            (void)zs_os.release(zs_page_addr(a, first + i), ZS_PAGE_BYTES);
+        }
+    }
+}
+
 /* The pages are the caller's, so nobody changes their bits between the two
  * looks. */
 static int populate_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
@@ -96,6 +106,7 @@ static int populate_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
     }
     err = zs_os.populate(zs_page_addr(a, first), (size_t)n * ZS_PAGE_BYTES);
     if (err) {
+        undo_populate(a, first, n);
         zs_budget_uncharge(&a->budget, bytes);
         return -ENOMEM;
     }
@@ -126,25 +137,25 @@ bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn)
 
 /* --- giving it back --- */
 
-/* Counted as gone even where the system refuses (it has no reason to): such a
- * page is populated again before its next use. Returns the bytes. */
+/* Where the system refuses, that slice and the rest stay resident, and
+ * counted. Returns the bytes given back. */
 static uint64_t release_pages(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
-    char *p = zs_page_addr(a, first);
-    size_t bytes = (size_t)n * ZS_PAGE_BYTES;
+    unsigned done = 0;
     uint64_t gone;
 
-    for (size_t at = 0; at < bytes; at += RELEASE_SLICE_BYTES) {
-        size_t left = bytes - at;
-        int err = zs_os.release(p + at, left < RELEASE_SLICE_BYTES
-                                            ? left
-                                            : RELEASE_SLICE_BYTES);
+    while (done < n) {
+        unsigned left = n - done;
+        unsigned part = left < RELEASE_SLICE_PAGES ? left
+                                                   : RELEASE_SLICE_PAGES;
 
-        if (err) {
-            return 0; /* the rest stays resident, and counted */
+        if (zs_os.release(zs_page_addr(a, first + done),
+                          (size_t)part * ZS_PAGE_BYTES) != 0) {
+            break;
         }
+        done += part;
     }
-    gone = (uint64_t)set_resident(a, first, n, false) * ZS_PAGE_BYTES;
+    gone = (uint64_t)set_resident(a, first, done, false) * ZS_PAGE_BYTES;
     zs_budget_uncharge(&a->budget, gone);
     return gone;
 }

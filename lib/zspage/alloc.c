@@ -57,11 +57,11 @@ static int lock_with_room(struct zs_pool *pool, struct zs_class *cl,
 
         zs_lock_acquire(&cl->lock);
         *zp = class_pick_locked(pool, cl);
-        if (*zp) {
+        if (*zp && zspage_room(*zp) > 0) {
             return 0;
         }
         zs_lock_release(&cl->lock);
-        err = class_grow(pool, cl);
+        err = class_grow(pool, cl, ZS_GROW_BATCH);
         if (err) {
             return err;
         }

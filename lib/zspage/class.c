@@ -3,13 +3,15 @@
  * class.c - the zspages of one size class, by fullness.
  *
  * Idea
- *   Allocation takes from the fullest zspage that has room, compaction empties
- *   the emptiest one: both are the same lists, walked from either end.
+ *   Allocation takes from the fullest zspage that has a free slot, compaction
+ *   empties the emptiest one: the same lists, walked from either end. If the
+ *   free slots of the fullest have no memory yet it is grown first (grow.c),
+ *   rather than filling an emptier one.
  *
  * Invariants
  *   L1  an ATTACHED zspage is on the list that list_for() names, a DETACHED
  *       one on that of DETACHED ones, others on none
- *   L2  n_room is the sum of zspage_room() over ATTACHED zspages
+ *   L2  n_free is the sum of zspage_free_slots() over ATTACHED zspages
  *
  * Locking: everything here under the class lock.
  */
@@ -17,10 +19,8 @@
 
 static unsigned list_for(const struct zspage *zp)
 {
-    if (zspage_room(zp) > 0) {
-        return zspage_n_used(zp) * (ZS_LIST_PARTIAL_LAST + 1u) / zp->n_slots;
-    }
-    return zp->fresh < zp->n_slots ? ZS_LIST_GROWABLE : ZS_LIST_FULL;
+    _Static_assert(ZS_LIST_FULL == ZS_LIST_PARTIAL_LAST + 1, "8/8 is full");
+    return zspage_n_used(zp) * ZS_LIST_FULL / zp->n_slots;
 }
 
 static void link_front(struct zs_pool *pool, struct zs_class *cl,
@@ -69,7 +69,7 @@ void class_attach_locked(struct zs_pool *pool, struct zs_class *cl,
         unlink_from_list(pool, cl, zp);
     }
     zp->phase = ZSPAGE_ATTACHED;
-    cl->n_room += zspage_room(zp);
+    cl->n_free += zspage_free_slots(zp);
     link_front(pool, cl, zp, list_for(zp));
 }
 
@@ -80,7 +80,7 @@ void class_detach_locked(struct zs_pool *pool, struct zs_class *cl,
     ZS_ASSERT(zp->phase == ZSPAGE_ATTACHED || zp->phase == ZSPAGE_DETACHED);
     unlink_from_list(pool, cl, zp);
     if (zp->phase == ZSPAGE_ATTACHED) {
-        cl->n_room -= zspage_room(zp);
+        cl->n_free -= zspage_free_slots(zp);
     }
     zp->phase = (uint8_t)phase;
     if (phase == ZSPAGE_DETACHED) {
@@ -119,7 +119,7 @@ unsigned class_take_slot_locked(struct zs_pool *pool, struct zs_class *cl,
     ZS_ASSERT_HELD(&cl->lock);
     ZS_ASSERT(zp->phase == ZSPAGE_ATTACHED && zspage_room(zp) > 0);
     idx = zspage_take_slot(zp, side_of(pool, zp), handle);
-    cl->n_room--;
+    cl->n_free--;
     cl->n_live++;
     cl->live_bytes += zspage_slot_bytes(zp);
     relist(pool, cl, zp);
@@ -131,7 +131,7 @@ void class_give_slot_locked(struct zs_pool *pool, struct zs_class *cl,
 {
     ZS_ASSERT_HELD(&cl->lock);
     zspage_give_slot(zp, side_of(pool, zp), idx);
-    cl->n_room += zp->phase == ZSPAGE_ATTACHED;
+    cl->n_free += zp->phase == ZSPAGE_ATTACHED;
     cl->n_live--;
     cl->live_bytes -= zspage_slot_bytes(zp);
     relist(pool, cl, zp);
@@ -150,11 +150,11 @@ void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
     relist(pool, cl, zp);
 }
 
-/* One empty zspage stays when the class has no other room, so that a load at
+/* One empty zspage stays when the class has no other free slot, so that a load at
  * the boundary does not make and release one each time. */
 static bool keep_empty(const struct zs_class *cl, const struct zspage *zp)
 {
-    return cl->slot_bytes != 0 && cl->n_room == zspage_room(zp);
+    return cl->slot_bytes != 0 && cl->n_free == zspage_free_slots(zp);
 }
 
 bool class_settle_locked(struct zs_pool *pool, struct zs_class *cl,

@@ -10,8 +10,12 @@
  *   larger than a page, then only its objects can move.
  *
  *   After evacuation each class may still have several partly filled zspages:
- *   consolidate() pours the emptiest into the fullest until one is left. What
- *   that one does not need at its end, trim() gives back.
+ *   consolidate() pours the emptiest into the fullest until one is left. That
+ *   one costs half a page on average; with hundreds of classes this counts in
+ *   a small pool. So trim() first moves the last objects of a class up into
+ *   the partly filled zspage of the next larger class, where that takes fewer
+ *   pages. (Each time the pool shrinks by a page, so nothing climbs for ever.)
+ *   What is not needed at the ends of the rest is given back.
  *
  * Locking: one pass at a time, so a DETACHED zspage is this file's.
  */
@@ -101,7 +105,7 @@ static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page)
     if (busy) {
         return result;
     }
-    result = zspage_move_objects(pool, zp, true);
+    result = zspage_move_objects(pool, zp);
     settle(pool, zp, false);
     return result;
 }
@@ -135,14 +139,14 @@ static void attach_all(void *ctx)
     }
 }
 
-/* The emptiest zspage, DETACHED, if the others have room for its objects. */
+/* The emptiest zspage, DETACHED, if the others can take its objects. */
 static struct zspage *take_source(struct zs_pool *pool, struct zs_class *cl)
 {
     struct zspage *zp;
 
     zs_lock_acquire(&cl->lock);
     zp = class_pick_source_locked(pool, cl);
-    if (zp && zp->n_live > cl->n_room - zspage_room(zp)) {
+    if (zp && zp->n_live > cl->n_free - zspage_free_slots(zp)) {
         zp = NULL;
     }
     if (zp) {
@@ -166,7 +170,7 @@ static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
         if (!zp) {
             return false;
         }
-        result = zspage_move_objects(pool, zp, false);
+        result = zspage_move_objects(pool, zp);
         settle(pool, zp, true);
         if (result != ZS_MIGRATE_DONE) {
             return false; /* a writer is at it: next pass */
@@ -185,6 +189,24 @@ static bool consolidate(void *ctx)
     return stopped;
 }
 
+/* The one zspage of the class that is partly filled; NULL: there is none, or
+ * more than one, or its slots wait for readers. */
+static struct zspage *last_zspage_locked(struct zs_pool *pool,
+                                         struct zs_class *cl)
+{
+    struct zspage *found = NULL;
+
+    for (unsigned l = 0; l <= ZS_LIST_PARTIAL_LAST; l++) {
+        uint32_t n = cl->lists[l];
+
+        if (n != 0 && (found || zspage_at(pool, n)->next != 0)) {
+            return NULL;
+        }
+        found = n != 0 ? zspage_at(pool, n) : found;
+    }
+    return found && found->n_limbo == 0 ? found : NULL;
+}
+
 /* Pages that a zspage would not need if its objects lay in front. */
 static unsigned spare_pages(const struct zspage *zp)
 {
@@ -197,12 +219,12 @@ static unsigned spare_pages(const struct zspage *zp)
 /* A zspage with spare pages, DETACHED; *packed: no free slot lies below its
  * last used one. */
 static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
-                                    bool *packed, unsigned *n_live)
+                                    bool *packed)
 {
     struct zspage *found = NULL;
 
     zs_lock_acquire(&cl->lock);
-    for (unsigned l = 0; l <= ZS_LIST_GROWABLE && !found; l++) {
+    for (unsigned l = 0; l <= ZS_LIST_PARTIAL_LAST && !found; l++) {
         for (uint32_t n = cl->lists[l]; n != 0 && !found;
              n = zspage_at(pool, n)->next) {
             struct zspage *zp = zspage_at(pool, n);
@@ -213,7 +235,6 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
     if (found) {
         class_detach_locked(pool, cl, found, ZSPAGE_DETACHED);
         *packed = zspage_n_used(found) == found->fresh;
-        *n_live = found->n_live;
     }
     zs_lock_release(&cl->lock);
     return found;
@@ -223,8 +244,7 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
 static bool trim_one(struct zs_pool *pool, struct zs_class *cl)
 {
     bool packed;
-    unsigned n_live;
-    struct zspage *zp = take_spacious(pool, cl, &packed, &n_live);
+    struct zspage *zp = take_spacious(pool, cl, &packed);
     bool again = true;
 
     if (!zp) {
@@ -233,24 +253,76 @@ static bool trim_one(struct zs_pool *pool, struct zs_class *cl)
     if (packed) {
         zspage_trim_tail(pool, cl, zp);
         again = false;
-    } else if (class_new_zspage(pool, cl, n_live) == 0) {
-        again = zspage_move_objects(pool, zp, false) == ZS_MIGRATE_DONE;
     } else {
-        again = false;
+        again = zspage_move_objects(pool, zp) == ZS_MIGRATE_DONE;
     }
     settle(pool, zp, true);
     return again;
 }
 
+/* Pages with memory that a zspage of the class needs for n objects. */
+static unsigned need(const struct zs_class *cl, unsigned n)
+{
+    return pages_for_slots(cl->slot_bytes, n);
+}
+
+/* Does the next class's last zspage take n objects with fewer than `pages`
+ * more? */
+static bool next_class_takes(struct zs_pool *pool, struct zs_class *cl,
+                             unsigned n, unsigned pages)
+{
+    struct zspage *zp;
+    unsigned used;
+    bool takes;
+
+    zs_lock_acquire(&cl->lock);
+    zp = last_zspage_locked(pool, cl);
+    used = zp ? zspage_n_used(zp) : 0;
+    takes = used > 0 && used + n <= cl->n_slots &&
+            need(cl, used + n) < need(cl, used) + pages;
+    zs_lock_release(&cl->lock);
+    return takes;
+}
+
+/* The last objects of class `cl`, into the next one if that pays. */
+static void move_up(struct zs_pool *pool, struct zs_class *cl)
+{
+    struct zs_class *next = cl + 1;
+    struct zspage *zp;
+    unsigned n = 0;
+
+    if ((cl->slot_bytes <= ZS_PAGE_BYTES) !=
+        (next->slot_bytes <= ZS_PAGE_BYTES)) {
+        return; /* these pages can be migrated, those cannot */
+    }
+    zs_lock_acquire(&cl->lock);
+    zp = last_zspage_locked(pool, cl);
+    if (zp) {
+        n = zp->n_live;
+        class_detach_locked(pool, cl, zp, ZSPAGE_DETACHED);
+    }
+    zs_lock_release(&cl->lock);
+    if (!zp) {
+        return;
+    }
+    if (n > 0 && next_class_takes(pool, next, n, need(cl, n))) {
+        zspage_move_objects_up(pool, zp, next);
+    }
+    settle(pool, zp, true);
+}
+
 static void trim(void *ctx)
 {
     struct zs_pool *pool = ctx;
+    unsigned n = pool->n_classes - 1; /* without that of runs */
 
-    for (unsigned i = 0; i + 1 < pool->n_classes; i++) {
-        struct zs_class *cl = &pool->classes[i];
+    for (unsigned i = 0; i + 1 < n; i++) {
+        move_up(pool, &pool->classes[i]);
+    }
+    for (unsigned i = 0; i < n; i++) {
         unsigned tries = 0;
 
-        while (tries < TRIM_TRIES && trim_one(pool, cl)) {
+        while (tries < TRIM_TRIES && trim_one(pool, &pool->classes[i])) {
             tries++;
         }
     }

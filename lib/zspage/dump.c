@@ -10,7 +10,7 @@ static void dump_class(int fd, const struct zs_class *cl)
 
     dprintf(fd, "%8u %6u %5u %8u %10llu %10llu %6llu %5.1f%%\n",
             cl->slot_bytes, cl->n_slots, cl->n_pages, cl->n_zspages,
-            (unsigned long long)cl->n_live, (unsigned long long)cl->n_room,
+            (unsigned long long)cl->n_live, (unsigned long long)cl->n_free,
             (unsigned long long)cl->n_limbo,
             slots ? 100.0 * (double)cl->n_live / (double)slots : 100.0);
 }
@@ -51,7 +51,7 @@ static void dump_lists(const struct zs_pool *pool, int fd,
 void zs_pool_dump(struct zs_pool *pool, int fd)
 {
     dprintf(fd, "%8s %6s %5s %8s %10s %10s %6s %6s\n", "slot", "slots",
-            "pages", "zspages", "live", "room", "limbo", "used");
+            "pages", "zspages", "live", "free", "limbo", "used");
     for (unsigned i = 0; i < pool->n_classes; i++) {
         struct zs_class *cl = &pool->classes[i];
 

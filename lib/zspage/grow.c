@@ -275,19 +275,20 @@ static unsigned batch_pages(const struct zs_class *cl, uint32_t n_zspages)
     return n_zspages < cl->n_pages / 4u ? 1 + n_zspages * 4 : cl->n_pages;
 }
 
-int class_new_zspage(struct zs_pool *pool, struct zs_class *cl, unsigned n)
+/* A new zspage with memory in its first n pages, ATTACHED. */
+static int class_new_zspage(struct zs_pool *pool, struct zs_class *cl,
+                            unsigned n)
 {
     struct shape s = {
         .slot_bytes = cl->slot_bytes,
         .n_slots = cl->n_slots,
         .n_pages = cl->n_pages,
+        .n_resident = n < cl->n_pages ? n : cl->n_pages,
         .class_idx = (unsigned)(cl - pool->classes),
     };
     struct zspage *zp;
     int err;
 
-    s.n_resident = pages_for_slots(s.slot_bytes, n);
-    ZS_ASSERT(n >= 1 && s.n_resident <= s.n_pages);
     err = new_zspage(pool, &s, &zp);
     if (err) {
         return err;
@@ -349,42 +350,73 @@ static int grow_zspage(struct zs_pool *pool, struct zs_class *cl,
     return err;
 }
 
-/* `n` more pages with memory, in a GROWABLE zspage or a new one. */
-static int grow_by(struct zs_pool *pool, struct zs_class *cl, unsigned n)
+/* The fullest zspage with a free slot, GROWING and pinned, if it has no room.
+ * NULL: the class has none, or *has_room already. */
+static struct zspage *take_for_growth(struct zs_pool *pool,
+                                      struct zs_class *cl, bool *has_room)
 {
-    struct zspage *zp = NULL;
-    unsigned left;
+    struct zspage *zp;
+    bool pinned;
 
     zs_lock_acquire(&cl->lock);
-    if (cl->lists[ZS_LIST_GROWABLE] != 0) {
-        bool pinned;
-
-        zp = zspage_at(pool, cl->lists[ZS_LIST_GROWABLE]);
+    zp = class_pick_locked(pool, cl);
+    *has_room = zp && zspage_room(zp) > 0;
+    if (*has_room) { /* somebody else was quicker */
+        zp = NULL;
+    }
+    if (zp) {
         class_detach_locked(pool, cl, zp, ZSPAGE_GROWING);
         pinned = zspage_try_pin(zp);
         ZS_CHECK(pinned); /* only a holder of the class lock closes it */
     }
     zs_lock_release(&cl->lock);
-    if (!zp) {
-        return class_new_zspage(pool, cl, n * ZS_PAGE_BYTES / cl->slot_bytes);
-    }
-    left = zp->n_pages - zp->n_resident_pages;
-    return grow_zspage(pool, cl, zp, n < left ? n : left);
+    return zp;
 }
 
-int class_grow(struct zs_pool *pool, struct zs_class *cl)
+/* Pages to add for `n` slots behind `had` pages that hold `used` slots. */
+static unsigned pages_to_add(const struct zs_class *cl, unsigned used,
+                             unsigned had, unsigned n)
 {
-    /* A GROWABLE zspage may end in a part of the slot that is wanted. */
-    unsigned least = pages_for_slots(cl->slot_bytes, 1);
-    unsigned n;
+    unsigned room = cl->n_slots - used;
+
+    return pages_for_slots(cl->slot_bytes, used + (n < room ? n : room)) - had;
+}
+
+/* `batch`: pages to add where more slots than `n` may be wanted; 0: none. */
+static int grow_by(struct zs_pool *pool, struct zs_class *cl, unsigned n,
+                   unsigned batch)
+{
+    bool has_room;
+    struct zspage *zp = take_for_growth(pool, cl, &has_room);
+    unsigned add, left;
+
+    if (has_room) {
+        return 0;
+    }
+    if (!zp) {
+        add = pages_to_add(cl, 0, 0, n);
+        return class_new_zspage(pool, cl, add > batch ? add : batch);
+    }
+    left = zp->n_pages - zp->n_resident_pages;
+    add = pages_to_add(cl, zp->fresh, zp->n_resident_pages, n);
+    add = add > batch ? add : batch;
+    return grow_zspage(pool, cl, zp, add < left ? add : left);
+}
+
+int class_grow(struct zs_pool *pool, struct zs_class *cl, unsigned n)
+{
+    unsigned batch = 0;
     int err;
 
-    zs_lock_acquire(&cl->lock);
-    n = batch_pages(cl, cl->n_zspages);
-    zs_lock_release(&cl->lock);
-    err = grow_by(pool, cl, n < least ? least : n);
-    if (err == -ENOMEM && n > least) {
-        err = grow_by(pool, cl, least); /* at the limit a little may do */
+    if (n == ZS_GROW_BATCH) {
+        n = 1;
+        zs_lock_acquire(&cl->lock);
+        batch = batch_pages(cl, cl->n_zspages);
+        zs_lock_release(&cl->lock);
+    }
+    err = grow_by(pool, cl, n, batch);
+    if (err == -ENOMEM && (batch > 0 || n > 1)) {
+        err = grow_by(pool, cl, 1, 0); /* at the limit a little may do */
     }
     return err;
 }

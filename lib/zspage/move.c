@@ -49,7 +49,8 @@ struct move {
 
 struct batch {
     struct zs_pool *pool;
-    struct zs_class *cl;
+    struct zs_class *cl;     /* of the source */
+    struct zs_class *dst_cl; /* of the destinations: mostly the same */
     struct zspage *src;
     unsigned n;
     unsigned n_copied; /* the first ones; fewer than n when asked to stop */
@@ -78,16 +79,16 @@ static bool is_movable_locked(const struct batch *b, unsigned idx,
 
 static bool take_destination_locked(struct batch *b, struct move *m)
 {
-    struct zspage *dst = class_pick_locked(b->pool, b->cl);
+    struct zspage *dst = class_pick_locked(b->pool, b->dst_cl);
     unsigned idx;
     bool pinned;
 
-    if (!dst) {
+    if (!dst || zspage_room(dst) == 0) {
         return false;
     }
     pinned = zspage_try_pin(dst);
     ZS_CHECK(pinned); /* an ATTACHED zspage is closed under its lock only */
-    idx = class_take_slot_locked(b->pool, b->cl, dst, m->handle);
+    idx = class_take_slot_locked(b->pool, b->dst_cl, dst, m->handle);
     m->to = zs_slot_word(zspage_number(b->pool, dst), idx, ZS_SLOT_LIVE);
     return true;
 }
@@ -139,8 +140,8 @@ static bool begin_batch(struct batch *b)
 static bool copy_one(const struct batch *b, const struct move *m)
 {
     size_t size = zspage_slot_bytes(b->src);
-    size_t to = zs_slot_index(m->to) * size;
     size_t from = zs_slot_index(m->from) * size;
+    size_t to = zs_slot_index(m->to) * zspage_slot_bytes(zspage_of(b, m->to));
 
     for (size_t at = 0; at < size; at += SLICE_BYTES) {
         size_t left = size - at;
@@ -167,26 +168,38 @@ static void copy_batch(struct batch *b)
 
 static void give_back_locked(const struct batch *b, const struct move *m)
 {
-    class_give_slot_locked(b->pool, b->cl, zspage_of(b, m->to),
+    class_give_slot_locked(b->pool, b->dst_cl, zspage_of(b, m->to),
                            zs_slot_index(m->to));
 }
 
-static void switch_locked(const struct batch *b, const struct move *m)
+/* True: the object is at its new place. Source class locked. */
+static bool switch_locked(const struct batch *b, const struct move *m)
 {
     uint32_t expected = m->from;
+    bool switched;
 
     /* release: the copied bytes are there; pairs with zs_slot_load() */
-    if (atomic_compare_exchange_strong_explicit(
-            &b->pool->handles.slots[m->handle], &expected, m->to,
-            memory_order_release, memory_order_relaxed)) {
+    switched = atomic_compare_exchange_strong_explicit(
+        &b->pool->handles.slots[m->handle], &expected, m->to,
+        memory_order_release, memory_order_relaxed);
+    if (switched) {
         class_limbo_slot_locked(b->pool, b->cl, b->src,
                                 zs_slot_index(m->from));
         b->cl->objects_moved++;
         b->cl->bytes_moved += zspage_slot_bytes(b->src);
-    } else {
-        give_back_locked(b, m); /* freed or replaced meanwhile */
     }
     ZS_STEP(ZS_STEP_OBJ_SWITCHING);
+    return switched; /* else freed or replaced meanwhile */
+}
+
+/* True: a writer waits for the source. */
+static bool open_source_locked(struct batch *b)
+{
+    bool stop = zspage_is_asked_to_stop(b->src);
+
+    b->cl->moves_stopped += stop;
+    zspage_open(b->src);
+    return stop;
 }
 
 /* False: a writer waits, so leave the source alone for now. */
@@ -196,17 +209,13 @@ static bool end_batch(struct batch *b)
 
     zs_lock_acquire(&b->cl->lock);
     for (unsigned i = 0; i < b->n; i++) {
-        if (i < b->n_copied) {
-            switch_locked(b, &b->moves[i]);
-        } else {
+        if (i >= b->n_copied || !switch_locked(b, &b->moves[i])) {
             give_back_locked(b, &b->moves[i]);
         }
         zspage_unpin(zspage_of(b, b->moves[i].to));
     }
     ZS_STEP(ZS_STEP_OBJ_SWITCHED);
-    stop = zspage_is_asked_to_stop(b->src);
-    b->cl->moves_stopped += stop;
-    zspage_open(b->src);
+    stop = open_source_locked(b);
     zs_lock_release(&b->cl->lock);
     ZS_STEP(ZS_STEP_OBJ_OPENED);
     ZS_PROBE2(zspage_moved, b->n_copied,
@@ -222,7 +231,7 @@ static int make_room(struct batch *b)
     zs_lock_acquire(&b->cl->lock);
     n = b->src->n_live;
     zs_lock_release(&b->cl->lock);
-    return n == 0 ? 0 : class_new_zspage(b->pool, b->cl, n);
+    return n == 0 ? 0 : class_grow(b->pool, b->cl, n);
 }
 
 /* A run is one object: its destination is a new run. */
@@ -281,7 +290,7 @@ static void move_run(struct batch *b)
     settle_run(b);
 }
 
-static void move_slots(struct batch *b, bool may_grow)
+static void move_slots(struct batch *b)
 {
     do {
         if (!begin_batch(b)) {
@@ -293,27 +302,107 @@ static void move_slots(struct batch *b, bool may_grow)
                 return;
             }
         }
-        if (b->more_room && (!may_grow || make_room(b) != 0)) {
+        if (b->more_room && make_room(b) != 0) {
             return;
         }
     } while (b->n > 0 || b->more_room);
 }
 
+/* --- up, into another class --- */
+
+/*
+ * The same three steps with two class locks that are never held together: the
+ * source is closed and its objects listed under its own lock, places are taken
+ * under the other; words are switched under the first, what failed is given
+ * back under the second. At most BATCH_OBJECTS.
+ */
+static bool begin_up(struct batch *b)
+{
+    bool closed;
+
+    zs_lock_acquire(&b->cl->lock);
+    closed = zspage_try_close(b->src);
+    while (closed && b->scanned < b->src->fresh && b->n < BATCH_OBJECTS) {
+        b->n += is_movable_locked(b, b->scanned++, &b->moves[b->n]);
+    }
+    zs_lock_release(&b->cl->lock);
+    return closed;
+}
+
+static void reserve_up(struct batch *b)
+{
+    unsigned n = 0;
+    int err = 0;
+
+    while (n < b->n && !err) {
+        zs_lock_acquire(&b->dst_cl->lock);
+        while (n < b->n && take_destination_locked(b, &b->moves[n])) {
+            n++;
+        }
+        zs_lock_release(&b->dst_cl->lock);
+        err = n < b->n ? class_grow(b->pool, b->dst_cl, b->n - n) : 0;
+    }
+    b->n = n;
+}
+
+static void end_up(struct batch *b)
+{
+    bool failed[BATCH_OBJECTS];
+
+    zs_lock_acquire(&b->cl->lock);
+    for (unsigned i = 0; i < b->n; i++) {
+        failed[i] = i >= b->n_copied || !switch_locked(b, &b->moves[i]);
+    }
+    (void)open_source_locked(b);
+    zs_lock_release(&b->cl->lock);
+    zs_lock_acquire(&b->dst_cl->lock);
+    for (unsigned i = 0; i < b->n; i++) {
+        if (failed[i]) {
+            give_back_locked(b, &b->moves[i]);
+        }
+        zspage_unpin(zspage_of(b, b->moves[i].to));
+    }
+    zs_lock_release(&b->dst_cl->lock);
+}
+
+/* --- the two entries --- */
+
+static void init_batch(struct batch *b, struct zs_pool *pool,
+                       struct zspage *src)
+{
+    b->pool = pool;
+    b->cl = class_of(pool, src);
+    b->dst_cl = b->cl;
+    b->src = src;
+    b->scanned = 0;
+    b->n = 0;
+}
+
+void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
+                            struct zs_class *to)
+{
+    struct batch b;
+
+    init_batch(&b, pool, zp);
+    b.dst_cl = to;
+    if (begin_up(&b)) {
+        reserve_up(&b);
+        copy_batch(&b);
+        end_up(&b);
+    }
+}
+
 enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
-                                           struct zspage *zp, bool may_grow)
+                                           struct zspage *zp)
 {
     struct batch b;
     bool empty;
 
-    b.pool = pool;
-    b.cl = class_of(pool, zp);
-    b.src = zp;
-    b.scanned = 0;
-    b.n = 0;
+    init_batch(&b, pool, zp);
     if (b.cl->slot_bytes == 0) {
         move_run(&b);
     } else {
-        move_slots(&b, may_grow);
+        move_slots(&b);
     }
     zs_lock_acquire(&b.cl->lock);
     empty = zp->n_live == 0;

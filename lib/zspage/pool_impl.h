@@ -23,11 +23,10 @@
 #include "zspage.h"
 #include "zspool/pool.h"
 
-/* Fullness lists: 0..7 by eighths of used slots, with room; then those without
- * room. The fullest is allocated from, the emptiest is emptied. */
+/* Fullness lists: 0..7 by eighths of used slots, then those without a free one.
+ * The fullest of 0..7 is allocated from, the emptiest is emptied. */
 enum {
     ZS_LIST_PARTIAL_LAST = 7,
-    ZS_LIST_GROWABLE, /* no room until more of its pages have memory */
     ZS_LIST_FULL,
     ZS_LIST_DETACHED, /* taken by a compaction pass */
     ZS_NR_LISTS
@@ -42,7 +41,7 @@ struct zs_class {
     uint16_t n_pages;    /* set once */
     uint32_t lists[ZS_NR_LISTS]; /* zspage numbers; 0: empty */
     uint32_t n_zspages;
-    uint64_t n_room;   /* slots with memory on ATTACHED zspages, not used */
+    uint64_t n_free;   /* slots of ATTACHED zspages that are not used */
     uint64_t n_live;
     uint64_t live_bytes;
     uint64_t n_limbo;
@@ -122,9 +121,10 @@ void class_attach_locked(struct zs_pool *pool, struct zs_class *cl,
 /* Off its list, into any other phase. */
 void class_detach_locked(struct zs_pool *pool, struct zs_class *cl,
                          struct zspage *zp, enum zspage_phase phase);
-/* The fullest zspage with room; NULL: none. */
+/* The fullest zspage with a free slot, which may have no memory yet; NULL:
+ * none. */
 struct zspage *class_pick_locked(struct zs_pool *pool, struct zs_class *cl);
-/* The emptiest zspage with room and a used slot; NULL: none. */
+/* The emptiest one; NULL: none. */
 struct zspage *class_pick_source_locked(struct zs_pool *pool,
                                         struct zs_class *cl);
 unsigned class_take_slot_locked(struct zs_pool *pool, struct zs_class *cl,
@@ -143,10 +143,13 @@ bool class_settle_locked(struct zs_pool *pool, struct zs_class *cl,
 
 /* --- grow.c: no lock held --- */
 
-/* A new zspage with memory for at least n slots, ATTACHED. */
-int class_new_zspage(struct zs_pool *pool, struct zs_class *cl, unsigned n);
-/* More room in a GROWABLE zspage, or a new one. */
-int class_grow(struct zs_pool *pool, struct zs_class *cl);
+/*
+ * Memory for slots where class_pick_locked() found none: behind the fullest
+ * zspage with a free slot, or in a new one. `n`: how many slots are wanted;
+ * ZS_GROW_BATCH: as many as suit the class. One call may give fewer.
+ */
+#define ZS_GROW_BATCH 0u
+int class_grow(struct zs_pool *pool, struct zs_class *cl, unsigned n);
 /* A new run of `bytes` with its one slot taken for `handle`, pinned. */
 int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
             struct zspage **out);
@@ -172,11 +175,16 @@ void limbo_queue_chain(struct zs_pool *pool, struct zs_chain *chain);
 
 /*
  * Move every live object of a zspage that the caller has DETACHED to others of
- * its class; new ones are made if `may_grow`. DONE: no live slot is left.
- * RETRY: some are, for a writer, or for want of room or memory.
+ * its class, making room as needed. DONE: no live slot is left. RETRY: some
+ * are, for a writer or for want of memory.
  */
 enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
-                                           struct zspage *zp, bool may_grow);
+                                           struct zspage *zp);
+
+/* Move objects of a zspage that the caller has DETACHED into free slots of a
+ * larger class, as far as it has room. */
+void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
+                            struct zs_class *to);
 
 /* --- access.c --- */
 

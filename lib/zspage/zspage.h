@@ -254,6 +254,11 @@ static inline unsigned zspage_room(const struct zspage *zp)
     return zspage_n_resident_slots(zp) - zspage_n_used(zp);
 }
 
+static inline unsigned zspage_free_slots(const struct zspage *zp)
+{
+    return zp->n_slots - zspage_n_used(zp);
+}
+
 /* Take a slot for a handle; there is room. */
 unsigned zspage_take_slot(struct zspage *zp, uint32_t *side, uint32_t handle);
 /* A live slot becomes free, or waits for readers. */
