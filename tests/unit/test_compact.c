@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of zspool/compactor.h: one pass by hand, and the thread. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "os.h"
+#include "pool_impl.h"
+#include "zspool/compactor.h"
+
+#define N_OBJECTS 20000u
+#define OBJ_BYTES 900u
+
+static struct zs_pool *pool;
+static zs_handle_t objects[N_OBJECTS];
+
+static void fill(unsigned char *buf, unsigned i)
+{
+    memset(buf, (int)(i * 17 + 3), OBJ_BYTES);
+    memcpy(buf, &i, sizeof(i));
+}
+
+/* `keep`: one object in so many stays. */
+static void make_holes(unsigned keep)
+{
+    for (unsigned i = 0; i < N_OBJECTS; i++) {
+        if (i % keep != 0 && objects[i].raw != 0) {
+            zs_free(pool, objects[i]);
+            objects[i].raw = 0;
+        }
+    }
+}
+
+static int make_pool(void **state)
+{
+    struct zs_pool_config cfg = {
+        .private_arena = { .reserve_bytes = (size_t)256 << 20 },
+        .max_zspages = 1 << 14,
+    };
+    unsigned char buf[OBJ_BYTES];
+
+    (void)state;
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    for (unsigned i = 0; i < N_OBJECTS; i++) {
+        fill(buf, i);
+        assert_int_equal(zs_obj_create(pool, buf, OBJ_BYTES, &objects[i]), 0);
+    }
+    return 0;
+}
+
+static int drop_pool(void **state)
+{
+    (void)state;
+    zs_pool_destroy(pool);
+    return 0;
+}
+
+static void all_objects_are_right(void)
+{
+    unsigned char local[ZS_LOCAL_COPY_BYTES], want[OBJ_BYTES];
+
+    for (unsigned i = 0; i < N_OBJECTS; i++) {
+        if (objects[i].raw != 0) {
+            const void *p = zs_obj_read_begin(pool, objects[i], local);
+            int differs;
+
+            fill(want, i);
+            differs = memcmp(p, want, OBJ_BYTES);
+            zs_obj_read_end(pool);
+            assert_int_equal(differs, 0);
+        }
+    }
+}
+
+static struct zs_arena_stats arena_stats(void)
+{
+    struct zs_arena_stats stats;
+
+    zs_arena_stats(zs_pool_arena(pool), &stats);
+    return stats;
+}
+
+static double ratio(void)
+{
+    struct zs_pool_stats stats;
+
+    zs_pool_stats(pool, &stats);
+    return (double)arena_stats().resident_bytes / (double)stats.live_bytes;
+}
+
+/* --- one pass --- */
+
+static void compact__leaves_little_more_than_the_live_bytes(void **state)
+{
+    static const unsigned keeps[] = { 2, 4, 8 };
+
+    (void)state;
+    for (unsigned k = 0; k < 3; k++) {
+        make_holes(keeps[k]);
+        assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+        assert_true(ratio() < 1.01); /* one class: a page at its end */
+        all_objects_are_right();
+    }
+}
+
+static void compact__says_what_it_did(void **state)
+{
+    struct zs_arena_stats before = arena_stats();
+    struct zs_compact_result r;
+
+    (void)state;
+    make_holes(4);
+    assert_int_equal(zs_compact(zs_pool_arena(pool), &r), 0);
+    assert_int_equal(r.blocks_chosen, r.blocks_emptied);
+    assert_in_range(r.blocks_emptied, 5, before.n_blocks_used);
+    assert_int_equal(r.pages_left, 0);
+    assert_true(r.bytes_moved == r.objects_moved *
+                                     zs_obj_size(pool, objects[0]));
+    assert_true(r.bytes_released > before.resident_bytes / 2);
+    assert_true(r.duration_ns > 0);
+    assert_int_equal(arena_stats().deferred_bytes, 0);
+}
+
+static void compact__moves_nothing_when_there_is_nothing_to_gain(void **state)
+{
+    struct zs_compact_result r;
+
+    (void)state;
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    assert_int_equal(zs_compact(zs_pool_arena(pool), &r), 0);
+    assert_int_equal(r.objects_moved, 0);
+    assert_int_equal(r.pages_migrated, 0);
+    assert_int_equal(r.bytes_released, 0);
+}
+
+static void compact__migrates_the_pages_of_full_zspages(void **state)
+{
+    struct zs_arena *a = zs_pool_arena(pool);
+    struct zs_compact_result r;
+    uint32_t first = UINT32_MAX;
+
+    (void)state;
+    /* Free whole zspages in every block but the first: full ones stay. */
+    for (unsigned i = 0; i < N_OBJECTS; i++) {
+        uint32_t w = zs_slot_load(&pool->handles, objects[i].raw);
+        uint32_t zspage = zs_slot_zspage(w);
+
+        first = first == UINT32_MAX ? zspage : first;
+        if ((zspage - first) % 4 != 0) {
+            zs_free(pool, objects[i]);
+            objects[i].raw = 0;
+        }
+    }
+    assert_int_equal(zs_compact(a, &r), 0);
+    assert_true(r.pages_migrated > r.blocks_emptied * 50);
+    assert_int_equal(r.pages_left, 0);
+    assert_true(ratio() < 1.01);
+    all_objects_are_right();
+}
+
+static void *failing_alloc(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void compact__without_memory_changes_nothing(void **state)
+{
+    void *(*real)(size_t) = zs_os.alloc;
+    struct zs_compact_result r = { .pages_left = 99 };
+
+    (void)state;
+    make_holes(2);
+    zs_os.alloc = failing_alloc;
+    assert_int_equal(zs_compact(zs_pool_arena(pool), &r), -ENOMEM);
+    zs_os.alloc = real;
+    assert_int_equal(r.pages_left, 99);
+    all_objects_are_right();
+}
+
+static int failing_populate(void *addr, size_t bytes)
+{
+    (void)addr;
+    (void)bytes;
+    return -ENOMEM;
+}
+
+static int failing_release(void *addr, size_t bytes)
+{
+    (void)addr;
+    (void)bytes;
+    return -EINVAL;
+}
+
+static void compact__loses_nothing_when_the_system_refuses(void **state)
+{
+    int (*populate)(void *, size_t) = zs_os.populate;
+    int (*release)(void *, size_t) = zs_os.release;
+
+    (void)state;
+    make_holes(3);
+    zs_os.populate = failing_populate;
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    zs_os.populate = populate;
+    all_objects_are_right();
+    zs_os.release = failing_release;
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    zs_os.release = release;
+    all_objects_are_right();
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    assert_true(ratio() < 1.01);
+    all_objects_are_right();
+}
+
+static void *compact_often(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < 5; i++) {
+        if (zs_compact(zs_pool_arena(pool), NULL) != 0) {
+            return (void *)1;
+        }
+    }
+    return NULL;
+}
+
+static void compact__by_two_threads_takes_turns(void **state)
+{
+    pthread_t other;
+    void *result;
+
+    (void)state;
+    make_holes(3);
+    assert_int_equal(pthread_create(&other, NULL, compact_often, NULL), 0);
+    assert_null(compact_often(NULL));
+    pthread_join(other, &result);
+    assert_null(result);
+    all_objects_are_right();
+}
+
+/* --- the thread --- */
+
+/* Bounded: two minutes of trying is a failure, not a wait. */
+static void wait_for_ratio(double want)
+{
+    uint64_t end = zs_os.now_ns() + UINT64_C(120000000000);
+
+    while (ratio() > want) {
+        assert_true(zs_os.now_ns() < end);
+        sched_yield();
+    }
+}
+
+static void thread__gives_memory_back_by_itself(void **state)
+{
+    struct zs_compactor_config cfg = { .tick_ns = 1000000 };
+    struct zs_compactor *c;
+
+    (void)state;
+    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c), 0);
+    make_holes(4);
+    wait_for_ratio(1.0 + 2.0 * 4 / 4.0); /* two idle blocks are kept */
+    all_objects_are_right();
+    zs_compactor_stop(c);
+}
+
+static void thread__works_at_once_when_kicked(void **state)
+{
+    struct zs_compactor_config cfg = { .tick_ns = UINT64_C(3600000000000) };
+    struct zs_compactor *c;
+
+    (void)state;
+    make_holes(4);
+    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c), 0);
+    zs_compactor_kick(c);
+    wait_for_ratio(2.5);
+    zs_compactor_stop(c);
+    all_objects_are_right();
+}
+
+static int refuse_thread(pthread_t *out, void *(*run)(void *), void *arg)
+{
+    (void)out;
+    (void)run;
+    (void)arg;
+    return -EAGAIN;
+}
+
+static void thread__start_fails_cleanly(void **state)
+{
+    int (*real)(pthread_t *, void *(*)(void *), void *) = zs_os.thread_start;
+    struct zs_compactor_config cfg = { .wasted_percent = 101 };
+    struct zs_compactor *c = NULL;
+
+    (void)state;
+    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c),
+                     -EINVAL);
+    zs_os.thread_start = refuse_thread;
+    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), NULL, &c),
+                     -EAGAIN);
+    zs_os.thread_start = real;
+    assert_null(c);
+    zs_compactor_stop(NULL);
+}
+
+#define COMPACT_TEST(name)                                                     \
+    cmocka_unit_test_setup_teardown(name, make_pool, drop_pool)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        COMPACT_TEST(compact__leaves_little_more_than_the_live_bytes),
+        COMPACT_TEST(compact__says_what_it_did),
+        COMPACT_TEST(compact__moves_nothing_when_there_is_nothing_to_gain),
+        COMPACT_TEST(compact__migrates_the_pages_of_full_zspages),
+        COMPACT_TEST(compact__without_memory_changes_nothing),
+        COMPACT_TEST(compact__loses_nothing_when_the_system_refuses),
+        COMPACT_TEST(compact__by_two_threads_takes_turns),
+        COMPACT_TEST(thread__gives_memory_back_by_itself),
+        COMPACT_TEST(thread__works_at_once_when_kicked),
+        COMPACT_TEST(thread__start_fails_cleanly),
+    };
+
+    return cmocka_run_group_tests_name("compact", tests, NULL, NULL);
+}
