@@ -134,14 +134,25 @@ static void trim_owner(struct zs_arena *a, const struct zs_page_type *t)
     t->evacuation->trim(t->evacuation_ctx);
 }
 
-static void evacuate(struct zs_arena *a, const struct zs_block_figures *victims,
-                     size_t n, struct zs_compact_result *r)
+/* Those that could be closed, in front. */
+static size_t close_victims(struct zs_arena *a,
+                            struct zs_block_figures *victims, size_t n)
 {
     size_t n_closed = 0;
 
     for (size_t i = 0; i < n; i++) {
-        n_closed += close_victim(a, victims[i].block);
+        if (close_victim(a, victims[i].block)) {
+            victims[n_closed++] = victims[i];
+        }
     }
+    return n_closed;
+}
+
+static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
+                     size_t n, struct zs_compact_result *r)
+{
+    n = close_victims(a, victims, n);
+    r->blocks_chosen += n;
     for (size_t i = 0; i < n; i++) {
         move_objects(a, victims[i].block);
         migrate_pages(a, victims[i].block);
@@ -154,7 +165,6 @@ static void evacuate(struct zs_arena *a, const struct zs_block_figures *victims,
         r->blocks_emptied += left == 0;
         zs_block_reopen(a, victims[i].block);
     }
-    r->blocks_chosen += n_closed;
     for_each_owner_once(a, attach_owner);
 }
 

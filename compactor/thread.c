@@ -4,8 +4,10 @@
  *
  * Idea
  *   Each tick takes a survey (it reads, and moves nothing) and asks the policy
- *   whether a pass is worth it. A pass that gave nothing back doubles the wait
- *   until the next one, up to MAX_WAIT_TICKS; a kick or a gain resets it.
+ *   whether a pass is worth it. Of the empty blocks beyond KEEP_BLOCKS half are
+ *   given back, so that a load that comes back soon finds its memory. A
+ *   tick that gave nothing back doubles the wait until the next one, up to
+ *   MAX_WAIT_TICKS; a kick or a gain resets it.
  *
  * Locking: `lock` (rank COMPACTOR) guards stop, kicked and the wait; it is not
  * held during a pass.
@@ -21,6 +23,7 @@
 #define DEFAULT_TICK_NS UINT64_C(500000000)
 #define DEFAULT_WASTED_PERCENT 5u
 #define MAX_WAIT_TICKS 64u
+#define KEEP_BLOCKS 2u /* empty ones, for the next load */
 
 struct zs_compactor {
     struct zs_arena *arena;
@@ -41,6 +44,25 @@ static uint64_t released_so_far(struct zs_arena *a)
     return stats.bytes_released;
 }
 
+static uint32_t idle_blocks(struct zs_arena *a)
+{
+    uint32_t idle;
+
+    zs_lock_acquire(&a->lock);
+    idle = a->n_blocks_idle;
+    zs_lock_release(&a->lock);
+    return idle;
+}
+
+static uint32_t blocks_to_keep(struct zs_arena *a)
+{
+    uint32_t idle = idle_blocks(a);
+    uint32_t keep =
+        a->retain_blocks < KEEP_BLOCKS ? a->retain_blocks : KEEP_BLOCKS;
+
+    return idle > keep ? (idle + keep) / 2 : idle;
+}
+
 /* True: memory was given back. */
 static bool pass_if_wanted(struct zs_compactor *c)
 {
@@ -52,7 +74,9 @@ static bool pass_if_wanted(struct zs_compactor *c)
     zs_lock_acquire(&a->pass_lock);
     if (zs_survey_take(a, &s) == 0) {
         if (zs_policy_wants_pass(s.figures, s.n, c->wasted_percent)) {
-            zs_pass_run(a, &s, a->retain_blocks, &r);
+            zs_pass_run(a, &s, blocks_to_keep(a), &r);
+        } else if (blocks_to_keep(a) < idle_blocks(a)) {
+            (void)zs_arena_trim(a, blocks_to_keep(a));
         }
         zs_survey_free(&s);
     }

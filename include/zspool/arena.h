@@ -43,8 +43,10 @@ struct zs_arena_config {
     /** Most memory that the arena may keep resident, with the metadata of all
      *  its owners. 0: no limit. */
     size_t limit_bytes;
-    /** Empty pageblocks kept resident for the next allocations, in bytes.
-     *  0: 4 MiB. ZS_RETAIN_NOTHING: give every empty block back at once. */
+    /** Most memory of empty pageblocks that stays resident for the next
+     *  allocations. 0: no bound of its own; a compactor thread gives it back
+     *  over the next ticks, zs_compact() at once. ZS_RETAIN_NOTHING: frees give
+     *  every empty pageblock back at once. */
     size_t retain_bytes;
 };
 #define ZS_RETAIN_NOTHING SIZE_MAX

@@ -72,7 +72,7 @@ struct zs_pool_config {
 };
 
 /**
- * Create a pool.
+ * Create a pool. May wait for a compaction pass of a shared arena.
  *
  * @param cfg  settings, copied; NULL means all defaults.
  * @param out  receives the pool; the caller owns it (zs_pool_destroy()).
@@ -160,7 +160,11 @@ ZS_API ZS_MUST_CHECK int zs_obj_write(struct zs_pool *pool, zs_handle_t h,
 ZS_API ZS_MUST_CHECK int zs_obj_replace(struct zs_pool *pool, zs_handle_t h,
                                         const void *data, size_t size);
 
-/** Usable bytes of an object: its size class, at least what was asked for. */
+/**
+ * Usable bytes of an object: its size class, at least what was asked for.
+ * Compaction may move an object to a larger class, never to a smaller one; to
+ * use the result with zs_obj_read_begin(), ask for it first.
+ */
 ZS_API size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h);
 
 /** Ask whether a handle names a live object, without stopping when not. */

@@ -24,13 +24,15 @@ struct zs_budget {
 
 static inline bool zs_budget_try_charge(struct zs_budget *b, uint64_t bytes)
 {
-    uint64_t now =
-        atomic_fetch_add_explicit(&b->used, bytes, memory_order_relaxed);
+    uint64_t now = atomic_load_explicit(&b->used, memory_order_relaxed);
 
-    if (b->limit != 0 && now + bytes > b->limit) {
-        atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
-        return false;
-    }
+    do {
+        if (b->limit != 0 && now + bytes > b->limit) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(
+        &b->used, &now, now + bytes, memory_order_relaxed,
+        memory_order_relaxed));
     return true;
 }
 

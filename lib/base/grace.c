@@ -110,17 +110,19 @@ void zs_grace_request(struct zs_grace *g)
 
 void zs_grace_flush(struct zs_grace *g)
 {
+    uint64_t moved;
+
     zs_lock_acquire(&g->flush_lock);
     zs_lock_acquire(&g->lock);
+    while (g->finishing) { /* it may hold what waits, and put some back */
+        zs_lock_wait(&g->lock, &g->idle);
+    }
     start_locked(g, ZS_ROUND_FLUSH);
+    moved = atomic_load_explicit(&g->moved_bytes, memory_order_relaxed);
     zs_lock_release(&g->lock);
     zs_wait_for_readers();
     finish(g, ZS_ROUND_FLUSH);
-    zs_lock_acquire(&g->lock);
-    while (g->finishing) { /* it may hold what waited before this call */
-        zs_lock_wait(&g->lock, &g->idle);
-    }
-    zs_lock_release(&g->lock);
+    atomic_fetch_sub_explicit(&g->moved_bytes, moved, memory_order_relaxed);
     zs_lock_release(&g->flush_lock);
 }
 
@@ -174,6 +176,11 @@ void zs_grace_count(struct zs_grace *g, uint64_t bytes)
                              &g->deferred_peak, &peak, now,
                              memory_order_relaxed, memory_order_relaxed)) {
     }
+}
+
+void zs_grace_count_moved(struct zs_grace *g, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&g->moved_bytes, bytes, memory_order_relaxed);
 }
 
 void zs_grace_uncount(struct zs_grace *g, uint64_t bytes)

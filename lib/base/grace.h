@@ -57,6 +57,7 @@ struct zs_grace {
     struct rcu_head head;
     _Atomic uint64_t deferred_bytes; /* waiting now; relaxed counters */
     _Atomic uint64_t deferred_peak;
+    _Atomic uint64_t moved_bytes; /* left behind by movers since a FLUSH */
 };
 
 void zs_grace_init(struct zs_grace *g);
@@ -74,8 +75,9 @@ void zs_grace_request(struct zs_grace *g);
  * the call has been given back. */
 void zs_grace_flush(struct zs_grace *g);
 
-/* Members count what waits. */
+/* Members count what waits, and movers which part of it is theirs. */
 void zs_grace_count(struct zs_grace *g, uint64_t bytes);
+void zs_grace_count_moved(struct zs_grace *g, uint64_t bytes);
 void zs_grace_uncount(struct zs_grace *g, uint64_t bytes);
 
 static inline uint64_t zs_grace_deferred(const struct zs_grace *g)

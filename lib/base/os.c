@@ -46,7 +46,7 @@ static void os_unreserve(void *addr, size_t bytes)
 static void touch_pages(volatile char *p, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += ZS_OS_PAGE_BYTES) {
-        p[i] = 0;
+        p[i] = p[i];
     }
 }
 

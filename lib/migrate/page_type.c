@@ -63,6 +63,7 @@ void zs_set_evacuation_ops(struct zs_arena *a, zs_page_type_t type,
 {
     struct zs_page_type *t = &a->types[type];
 
+    zs_may_wait(__func__); /* a pass waits for readers under pass_lock */
     zs_lock_acquire(&a->pass_lock);
     t->evacuation = ops;
     t->evacuation_ctx = ctx;

@@ -15,7 +15,6 @@
 
 #define DEFAULT_RESERVE_BYTES ((size_t)64 << 30)
 #define MAX_RESERVE_BYTES ((size_t)4 << 40)
-#define DEFAULT_RETAIN_BYTES ((size_t)2 * ZS_BLOCK_BYTES)
 
 static size_t pages_bytes(const struct zs_arena *a)
 {
@@ -65,18 +64,15 @@ static void init_sizes(struct zs_arena *a, const struct zs_arena_config *cfg)
 {
     size_t reserve =
         cfg->reserve_bytes ? cfg->reserve_bytes : DEFAULT_RESERVE_BYTES;
-    size_t retain =
-        cfg->retain_bytes ? cfg->retain_bytes : DEFAULT_RETAIN_BYTES;
 
     a->n_blocks =
         (uint32_t)((reserve + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES);
     a->bytes = (size_t)a->n_blocks * ZS_BLOCK_BYTES;
-    a->retain_blocks = 0;
-    if (cfg->retain_bytes != ZS_RETAIN_NOTHING) {
-        size_t blocks = retain / ZS_BLOCK_BYTES;
-
-        a->retain_blocks =
-            blocks < a->n_blocks ? (uint32_t)blocks : a->n_blocks;
+    a->retain_blocks = a->n_blocks;
+    if (cfg->retain_bytes == ZS_RETAIN_NOTHING) {
+        a->retain_blocks = 0;
+    } else if (cfg->retain_bytes != 0 && cfg->retain_bytes < a->bytes) {
+        a->retain_blocks = (uint32_t)(cfg->retain_bytes / ZS_BLOCK_BYTES);
     }
     a->budget.limit = cfg->limit_bytes;
 }

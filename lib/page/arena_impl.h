@@ -68,6 +68,15 @@ static inline struct zs_page *zs_page(struct zs_arena *a, zs_pfn_t pfn)
     return &a->pages[pfn];
 }
 
+/* How many of the n pages from `first` on lie in the same block: block.h knows
+ * one block only, so longer runs are gone through in parts. */
+static inline unsigned pages_in_block(zs_pfn_t first, unsigned n)
+{
+    unsigned room = ZS_BLOCK_PAGES - first % ZS_BLOCK_PAGES;
+
+    return n < room ? n : room;
+}
+
 /* page_alloc.c: from LIMBO to FREE, and back to the blocks. No reader can see
  * the pages. */
 void zs_pages_reclaim(struct zs_arena *a, zs_pfn_t first, unsigned n);

@@ -32,6 +32,7 @@ size_t zs_block_find_run(struct zs_block *b, unsigned n)
 
 void zs_block_take(struct zs_block *b, unsigned first, unsigned n)
 {
+    ZS_ASSERT(first + n <= ZS_BLOCK_PAGES);
     ZS_ASSERT(zs_bits_next(b->used, first, first + n, true) == first + n);
     zs_bits_set(b->used, first, n);
     b->n_used = (uint16_t)(b->n_used + n);
@@ -46,6 +47,7 @@ void zs_block_give(struct zs_block *b, unsigned first, unsigned n)
     size_t begin = first;
     size_t end;
 
+    ZS_ASSERT(first + n <= ZS_BLOCK_PAGES);
     ZS_ASSERT(zs_bits_next(b->used, first, first + n, false) == first + n);
     zs_bits_clear(b->used, first, n);
     b->n_used = (uint16_t)(b->n_used - n);
@@ -64,6 +66,7 @@ unsigned zs_block_set_resident(struct zs_block *b, unsigned first, unsigned n,
 {
     unsigned changed = 0;
 
+    ZS_ASSERT(first + n <= ZS_BLOCK_PAGES);
     for (unsigned i = first; i < first + n; i++) {
         changed += zs_bit_test(b->resident, i) != resident;
     }

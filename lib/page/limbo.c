@@ -79,6 +79,7 @@ void zs_limbo_init(struct zs_arena *a)
 void zs_page_defer(struct zs_arena *a, zs_pfn_t pfn)
 {
     zs_grace_count(&a->grace, ZS_PAGE_BYTES);
+    zs_grace_count_moved(&a->grace, ZS_PAGE_BYTES);
     zs_lock_acquire(&a->limbo_lock);
     zs_page_set_owner(a, pfn, a->limbo_next);
     a->limbo_next = pfn;
@@ -99,5 +100,6 @@ bool zs_deferred_is_full(struct zs_arena *a)
     zs_lock_acquire(&a->lock);
     share = a->n_pages_used * ZS_PAGE_BYTES / 100;
     zs_lock_release(&a->lock);
-    return zs_grace_deferred(&a->grace) >= (share > bound ? share : bound);
+    return atomic_load_explicit(&a->grace.moved_bytes, memory_order_relaxed) >=
+           (share > bound ? share : bound);
 }

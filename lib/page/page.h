@@ -65,8 +65,9 @@ int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes);
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
 
-/* Movers stop while this is true: as much memory waits for readers as may (two
- * pageblocks or 1 % of the pages in use, the larger). */
+/* Movers stop here and flush: since the last flush they have left as much
+ * memory waiting for readers as may (two pageblocks or 1 % of the pages in use,
+ * the larger). What replaces leave behind is not theirs to wait for. */
 bool zs_deferred_is_full(struct zs_arena *a);
 
 /* The core: LIMBO now, FREE after a grace period. */

@@ -5,8 +5,9 @@
  * Words
  *   run         pages side by side; up to 512 within one pageblock, a longer
  *               one begins at a pageblock's first page
- *   idle block  an OPEN block with no page used, kept resident for the next
- *               allocation (retain_blocks of them)
+ *   idle block  an OPEN block with no page used, kept as it is for the next
+ *               allocation until somebody trims (the compactor, or an
+ *               allocation that finds no memory); retain_blocks at most
  *
  * Idea
  *   Each OPEN block is on the list of the longest free run it can have
@@ -268,8 +269,7 @@ static void reclaim_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
 void zs_pages_reclaim(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
     while (n > 0) {
-        unsigned room = ZS_BLOCK_PAGES - first % ZS_BLOCK_PAGES;
-        unsigned part = n < room ? n : room;
+        unsigned part = pages_in_block(first, n);
 
         reclaim_in_block(a, first, part);
         first += part;

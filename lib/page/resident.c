@@ -17,19 +17,18 @@
  * pages are safe because they are the caller's (populate, depopulate) or their
  * block is BUSY (release, trim).
  *
- * Cost: populating 0.7 us a page against 11 us for a fault; giving 2 MiB back
- * 80 us, so it is done in slices. Short ranges are dear where the kernel
- * flushes them page by page (below 33 pages; 64 KiB took 50 us on a virtual
- * machine, 256 KiB 10 us), so an empty block is given back as a whole,
- * whichever of its pages are resident.
+ * Cost: populating 0.7 us a page against 11 us for a fault. Giving back is paid
+ * by the call, for interrupting the other processors, more than by the page: on
+ * a virtual machine with another thread running 1.5 us a page in slices of 256
+ * KiB, 0.35 in whole blocks. So an empty block goes in one call, whichever of
+ * its pages are resident; no lock is held meanwhile.
+ * (docs/decisions/0002-giving-back.md)
  */
 #include <errno.h>
 
 #include "os.h"
 #include "page.h"
 #include "probe.h"
-
-#define RELEASE_SLICE_PAGES (256u * 1024 / ZS_PAGE_BYTES)
 
 /* --- taking memory --- */
 
@@ -117,8 +116,7 @@ static int populate_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
 int zs_pages_populate(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
     while (n > 0) {
-        unsigned room = ZS_BLOCK_PAGES - first % ZS_BLOCK_PAGES;
-        unsigned part = n < room ? n : room;
+        unsigned part = pages_in_block(first, n);
         int err = populate_in_block(a, first, part);
 
         if (err) {
@@ -137,25 +135,17 @@ bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn)
 
 /* --- giving it back --- */
 
-/* Where the system refuses, that slice and the rest stay resident, and
- * counted. Returns the bytes given back. */
+/* Returns the bytes given back; none where the system refuses, then the pages
+ * stay resident, and counted. */
 static uint64_t release_pages(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
-    unsigned done = 0;
     uint64_t gone;
 
-    while (done < n) {
-        unsigned left = n - done;
-        unsigned part = left < RELEASE_SLICE_PAGES ? left
-                                                   : RELEASE_SLICE_PAGES;
-
-        if (zs_os.release(zs_page_addr(a, first + done),
-                          (size_t)part * ZS_PAGE_BYTES) != 0) {
-            break;
-        }
-        done += part;
+    if (zs_os.release(zs_page_addr(a, first), (size_t)n * ZS_PAGE_BYTES) !=
+        0) {
+        return 0;
     }
-    gone = (uint64_t)set_resident(a, first, done, false) * ZS_PAGE_BYTES;
+    gone = (uint64_t)set_resident(a, first, n, false) * ZS_PAGE_BYTES;
     zs_budget_uncharge(&a->budget, gone);
     return gone;
 }
@@ -169,7 +159,13 @@ static void count_released(struct zs_arena *a, uint64_t bytes)
 
 void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
-    count_released(a, release_pages(a, first, n));
+    while (n > 0) {
+        unsigned part = pages_in_block(first, n);
+
+        count_released(a, release_pages(a, first, part));
+        first += part;
+        n -= part;
+    }
 }
 
 static uint64_t release_idle_runs(struct zs_arena *a, uint32_t block)

@@ -30,8 +30,8 @@ static inline bool zs_is_same_filled(const void *data, size_t len)
     if (len < 2) {
         return len == 1;
     }
-    if (len >= 8 && (!zs_all_bytes_are(p, p[0]) ||
-                     !zs_all_bytes_are(p + len - 8, p[0]))) {
+    if (len >= 8 &&
+        (!zs_all_bytes_are(p, p[0]) || !zs_all_bytes_are(p + len - 8, p[0]))) {
         return false;
     }
     return memcmp(p, p + 1, len - 1) == 0;

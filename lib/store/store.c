@@ -52,10 +52,10 @@
 #include "same_filled.h"
 #include "store_stats.h"
 #include "thread_ctx.h"
+#include "sized_read.h"
 #include "value_header.h"
 
-#define HEAD_ROOM 16u    /* before the payload in the work buffer */
-#define DAMAGE_LOOKS 4u /* see read_begin() */
+#define HEAD_ROOM 16u   /* before the payload in the work buffer */
 #define CACHE_LINE_BYTES 64u
 #define FETCH_BYTES (8 * CACHE_LINE_BYTES) /* see fetch_ahead() */
 
@@ -243,34 +243,23 @@ static void fetch_ahead(const unsigned char *object, size_t room)
     }
 }
 
-/*
- * Open a read section and decode the header. Close the section whatever the
- * answer is: 0 or -EBADMSG.
- *
- * The room is asked for after the bytes, and a replace in between makes it
- * that of the new object; so what does not fit is damage only when it is seen
- * again and again.
- */
+/* Open a read section on a value and decode its header. The header is held
+ * against the size of the slot that was read, so damage cannot lead beyond
+ * it. The section is open also on error. */
 static int read_begin(struct zs_store *store, zs_handle_t h, void *local_copy,
                       struct zs_value *v, const unsigned char **payload)
 {
-    for (unsigned looks = 1;; looks++) {
-        const unsigned char *object =
-            zs_obj_read_begin(store->pool, h, local_copy);
-        size_t room = object == local_copy ? ZS_LOCAL_COPY_BYTES
-                                           : zs_obj_size(store->pool, h);
-        int err;
+    size_t room;
+    const unsigned char *object =
+        zs_obj_read_begin_sized(store->pool, h, local_copy, &room);
+    int err;
 
-        fetch_ahead(object, room);
-        err = zs_value_header_decode(object, room, v);
-        if (err == 0) {
-            *payload = object + v->header;
-        }
-        if (err == 0 || looks == DAMAGE_LOOKS) {
-            return err;
-        }
-        zs_obj_read_end(store->pool);
+    fetch_ahead(object, room);
+    err = zs_value_header_decode(object, room, v);
+    if (err == 0) {
+        *payload = object + v->header;
     }
+    return err;
 }
 
 /* Decode only the header. */

@@ -75,8 +75,7 @@ static void give_number_back(struct thread_ctx *t)
 /* 0: all are taken. Acquire pairs with give_number_back(). */
 static unsigned take_number(void)
 {
-    uint64_t taken =
-        atomic_load_explicit(&numbers_taken, memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&numbers_taken, memory_order_relaxed);
     uint64_t lowest;
 
     do {

@@ -15,10 +15,10 @@
 #include "check.h"
 #include "zspool/store.h"
 
-#define PAGE_LENGTH 4096u   /* the length with a form of its own */
-#define LINE_LIMIT 1024u    /* both lengths of a line are below it */
-#define SHORT_LIMIT 32u     /* a raw length in the first byte alone */
-#define MIDDLE_LIMIT 4128u  /* SHORT_LIMIT + what 12 bits can hold */
+#define PAGE_LENGTH 4096u  /* the length with a form of its own */
+#define LINE_LIMIT 1024u   /* both lengths of a line are below it */
+#define SHORT_LIMIT 32u    /* a raw length in the first byte alone */
+#define MIDDLE_LIMIT 4128u /* SHORT_LIMIT + what 12 bits can hold */
 
 #define FORM_MIDDLE 0x20u /* beside the kind: 12 bits of length */
 #define FORM_LONG 0x30u   /* beside the kind: lengths in whole bytes */

@@ -31,9 +31,9 @@
 #define ZS_VALUE_HEADER_MAX_BYTES 9u
 
 enum zs_value_kind { /* as in the first byte's two upper bits */
-    ZS_VALUE_RAW = 1,
-    ZS_VALUE_COMPRESSED = 2,
-    ZS_VALUE_SAME_FILLED = 3,
+                     ZS_VALUE_RAW = 1,
+                     ZS_VALUE_COMPRESSED = 2,
+                     ZS_VALUE_SAME_FILLED = 3,
 };
 
 /*

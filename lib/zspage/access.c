@@ -23,6 +23,7 @@
 
 #include "pool_impl.h"
 #include "rcu.h"
+#include "sized_read.h"
 
 /* --- handles --- */
 
@@ -82,25 +83,33 @@ size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
 
 /* --- reading --- */
 
-const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
-                              void *local_copy)
+const void *zs_obj_read_begin_sized(struct zs_pool *pool, zs_handle_t h,
+                                    void *local_copy, size_t *size)
 {
     const struct zspage *zp;
     const char *p;
     uint32_t w;
-    size_t size, at, room;
+    size_t at, room;
 
     zs_read_lock();
     w = live_word(pool, h.raw, "zs_obj_read_begin");
     zp = zspage_at(pool, zs_slot_zspage(w));
-    size = zspage_slot_bytes(zp);
-    at = zs_slot_index(w) * size;
-    p = zspage_bytes(pool->arena, zp, at, size, &room);
-    if (room == size) {
+    *size = zspage_slot_bytes(zp);
+    at = zs_slot_index(w) * *size;
+    p = zspage_bytes(pool->arena, zp, at, *size, &room);
+    if (room == *size) {
         return p;
     }
-    zspage_copy_out(pool->arena, zp, at, local_copy, size);
+    zspage_copy_out(pool->arena, zp, at, local_copy, *size);
     return local_copy;
+}
+
+const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
+                              void *local_copy)
+{
+    size_t size;
+
+    return zs_obj_read_begin_sized(pool, h, local_copy, &size);
 }
 
 void zs_obj_read_end(struct zs_pool *pool)

@@ -46,25 +46,45 @@ static void give_handle_locked(struct zs_pool *pool, struct zs_class *cl,
     cl->stock[cl->n_stock++] = h;
 }
 
+/* The handles that classes keep at hand, back to the table. Returns how many.
+ * Called without a lock. */
+static unsigned return_stocks(struct zs_pool *pool)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        zs_handles_give(&pool->handles, cl->stock, cl->n_stock);
+        n += cl->n_stock;
+        cl->n_stock = 0;
+        zs_lock_release(&cl->lock);
+    }
+    return n;
+}
+
 /* --- slots --- */
 
-/* With the lock held on success: a zspage with room. */
+/* With the lock held on success: a zspage with room. At the limit any that has
+ * some will do. */
 static int lock_with_room(struct zs_pool *pool, struct zs_class *cl,
                           struct zspage **zp)
 {
-    for (;;) {
-        int err;
+    int err = 0;
 
+    for (;;) {
         zs_lock_acquire(&cl->lock);
-        *zp = class_pick_locked(pool, cl);
+        *zp = err ? class_pick_resident_locked(pool, cl)
+                  : class_pick_locked(pool, cl);
         if (*zp && zspage_room(*zp) > 0) {
             return 0;
         }
         zs_lock_release(&cl->lock);
-        err = class_grow(pool, cl, ZS_GROW_BATCH);
         if (err) {
             return err;
         }
+        err = class_grow(pool, cl, ZS_GROW_BATCH);
     }
 }
 
@@ -113,15 +133,34 @@ static int place_in_run(struct zs_pool *pool, size_t size, uint32_t *h,
     return err;
 }
 
+static int place(struct zs_pool *pool, size_t size, uint32_t *h,
+                 struct zspage **zp, unsigned *idx)
+{
+    *idx = 0;
+    return size <= ZS_LARGEST_CLASS_BYTES
+               ? place_in_class(pool, size, h, zp, idx)
+               : place_in_run(pool, size, h, zp);
+}
+
+/* Is there more of what ran out? Idle memory, or handles in other stocks. */
+static bool scrape_together(struct zs_pool *pool, int err)
+{
+    return (err == -ENOMEM && zs_arena_trim(pool->arena, 0) > 0) ||
+           (err == -ENOSPC && return_stocks(pool) > 0);
+}
+
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
                  size_t size, uint32_t *word)
 {
+    uint32_t given = *h;
     struct zspage *zp;
-    unsigned idx = 0;
-    int err = size <= ZS_LARGEST_CLASS_BYTES
-                  ? place_in_class(pool, size, h, &zp, &idx)
-                  : place_in_run(pool, size, h, &zp);
+    unsigned idx;
+    int err = place(pool, size, h, &zp, &idx);
 
+    if (err && scrape_together(pool, err)) {
+        *h = given;
+        err = place(pool, size, h, &zp, &idx);
+    }
     if (err) {
         return err;
     }
@@ -146,10 +185,6 @@ static int create(struct zs_pool *pool, const void *data, size_t size,
         return -EINVAL;
     }
     err = place_object(pool, &h, data, size, &word);
-    if (err == -ENOMEM && zs_arena_trim(pool->arena, 0) > 0) {
-        h = 0; /* idle memory was in the way */
-        err = place_object(pool, &h, data, size, &word);
-    }
     if (err) {
         return err;
     }

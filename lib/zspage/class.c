@@ -99,6 +99,21 @@ struct zspage *class_pick_locked(struct zs_pool *pool, struct zs_class *cl)
     return NULL;
 }
 
+struct zspage *class_pick_resident_locked(struct zs_pool *pool,
+                                          struct zs_class *cl)
+{
+    ZS_ASSERT_HELD(&cl->lock);
+    for (int l = ZS_LIST_PARTIAL_LAST; l >= 0; l--) {
+        for (uint32_t n = cl->lists[l]; n != 0;
+             n = zspage_at(pool, n)->next) {
+            if (zspage_room(zspage_at(pool, n)) > 0) {
+                return zspage_at(pool, n);
+            }
+        }
+    }
+    return NULL;
+}
+
 struct zspage *class_pick_source_locked(struct zs_pool *pool,
                                         struct zs_class *cl)
 {
@@ -141,12 +156,12 @@ void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                              struct zspage *zp, unsigned idx)
 {
     ZS_ASSERT_HELD(&cl->lock);
-    zspage_slot_to_limbo(zp, side_of(pool, zp), idx);
+    zspage_slot_to_limbo(zp, side_of(pool, zp), idx,
+                         limbo_queue_zspage(pool, zp));
     cl->n_live--;
     cl->n_limbo++;
     cl->live_bytes -= zspage_slot_bytes(zp);
     zs_grace_count(&pool->arena->grace, zspage_slot_bytes(zp));
-    limbo_queue_zspage(pool, zp);
     relist(pool, cl, zp);
 }
 

@@ -31,7 +31,7 @@ static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
-    zs_pfn_t base;
+    uint32_t first;
     size_t live;
 
     *end = page + 1;
@@ -39,9 +39,9 @@ static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
     if (!zp) {
         return;
     }
-    base = atomic_load_explicit(&zp->base, memory_order_relaxed);
-    if (base != ZS_PFN_NONE) {
-        *end = base + zp->n_pages;
+    first = atomic_load_explicit(&zp->first, memory_order_relaxed);
+    if (first != 0) {
+        *end = first - 1 + zp->n_pages;
     }
     live = zp->n_live * zspage_slot_bytes(zp);
     *live_bytes = live / zp->n_pages * (*end - page);

@@ -161,24 +161,31 @@ static int place_populate(struct zs_pool *pool, const struct place *p,
 static struct place place_of(const struct zspage *zp)
 {
     return (struct place){
-        .base = atomic_load_explicit(&zp->base, memory_order_relaxed),
+        /* 0 - 1 is ZS_PFN_NONE */
+        .base = atomic_load_explicit(&zp->first, memory_order_relaxed) - 1,
         .chain = atomic_load_explicit(&zp->chain, memory_order_relaxed),
         .n = zp->n_pages,
     };
 }
+_Static_assert((uint32_t)0 - 1 == ZS_PFN_NONE, "split: first is 0");
 
 /* --- new zspages --- */
 
+/*
+ * The number may still be looked up by who found a stale owner word
+ * (page_ops.c). So it has no place until all else is there, and the class,
+ * whose lock that one takes, is published after the old place is gone. It
+ * begins with a pin, until it is attached: its pages must stay while they are
+ * told whose they are.
+ */
 static void init_zspage(struct zspage *zp, const struct place *p,
                         size_t slot_bytes, unsigned n_slots, unsigned class_idx)
 {
-    atomic_store_explicit(&zp->base, p->base, memory_order_relaxed);
-    atomic_store_explicit(&zp->chain, p->chain, memory_order_relaxed);
     atomic_store_explicit(&zp->slot_bytes, (uint32_t)slot_bytes,
                           memory_order_relaxed);
+    atomic_store_explicit(&zp->word, 1, memory_order_relaxed);
     atomic_store_explicit(&zp->class_idx, (uint16_t)class_idx,
-                          memory_order_relaxed);
-    atomic_store_explicit(&zp->word, 0, memory_order_relaxed);
+                          memory_order_release); /* pairs with class_of() */
     zp->n_slots = (uint16_t)n_slots;
     zp->n_pages = p->n;
     zp->n_live = 0;
@@ -187,6 +194,15 @@ static void init_zspage(struct zspage *zp, const struct place *p,
     zp->free_head = ZS_NO_LINK;
     zp->limbo_head = ZS_NO_LINK;
     zp->phase = ZSPAGE_GROWING;
+}
+
+static void publish_place(struct zspage *zp, const struct place *p)
+{
+    if (p->base != ZS_PFN_NONE) {
+        zspage_publish_contiguous(zp, p->base);
+    } else {
+        zspage_publish_split(zp, p->chain);
+    }
 }
 
 /* Tell the pages whose they are; the core may move those of split-able
@@ -224,7 +240,7 @@ struct shape {
     unsigned class_idx;
 };
 
-/* A GROWING zspage without used slots; undone whole on error. */
+/* A GROWING, pinned zspage without used slots; undone whole on error. */
 static int new_zspage(struct zs_pool *pool, const struct shape *s,
                       struct zspage **out)
 {
@@ -249,6 +265,7 @@ static int new_zspage(struct zs_pool *pool, const struct shape *s,
     zp->side = side;
     zp->n_resident_pages = resident_front(pool, &p, s->n_resident);
     zp->limbo_link = ZS_NOT_QUEUED;
+    publish_place(zp, &p);
     own_pages(pool, zp, &p);
     *out = zp;
     return 0;
@@ -295,6 +312,7 @@ static int class_new_zspage(struct zs_pool *pool, struct zs_class *cl,
     }
     zs_lock_acquire(&cl->lock);
     attach_new_locked(pool, cl, zp);
+    zspage_unpin(zp);
     zs_lock_release(&cl->lock);
     return 0;
 }
@@ -312,7 +330,6 @@ int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
         .class_idx = pool->n_classes - 1,
     };
     struct zspage *zp;
-    bool pinned;
     int err = new_zspage(pool, &s, &zp);
 
     if (err) {
@@ -321,9 +338,7 @@ int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
     zs_lock_acquire(&cl->lock);
     attach_new_locked(pool, cl, zp);
     (void)class_take_slot_locked(pool, cl, zp, handle);
-    pinned = zspage_try_pin(zp);
-    ZS_CHECK(pinned); /* nobody else knows it */
-    zs_lock_release(&cl->lock);
+    zs_lock_release(&cl->lock); /* it keeps its pin */
     *out = zp;
     return 0;
 }
@@ -463,8 +478,7 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     zs_lock_acquire(&cl->lock);
     ZS_ASSERT(zspage_n_used(zp) == 0 && zp->limbo_link == ZS_NOT_QUEUED);
     p = place_of(zp);
-    atomic_store_explicit(&zp->base, ZS_PFN_NONE, memory_order_relaxed);
-    atomic_store_explicit(&zp->chain, NULL, memory_order_relaxed);
+    zspage_publish_nowhere(zp);
     cl->n_zspages--;
     cl->n_pages_held -= zp->n_pages;
     cl->n_pages_resident -= zp->n_resident_pages;

@@ -4,11 +4,14 @@
  *
  * Idea
  *   A slot left by a move or a replace stays as it is until a grace period has
- *   passed. Slots are not queued one by one: their zspage is, stamped with the
- *   number of rounds begun so far. When a round ends, a zspage whose stamp is
- *   older than the round has all its limbo slots freed at once; one that got
- *   another limbo slot meanwhile goes into the next round. (It cannot do so
- *   for ever: each time it has fewer slots that are not limbo.)
+ *   passed. It is stamped with the number of rounds begun so far, and its
+ *   zspage is queued. When a round ends, the slots of its zspages that were
+ *   stamped before the round began become free; a zspage with younger ones
+ *   goes into the next round.
+ *
+ * Invariants
+ *   W1  a zspage with a limbo slot is on one queue, or POPPED by the one round
+ *       that looks at it; so it is not released meanwhile
  *
  * Locking: limbo_lock guards the queues and the stamps; slots are freed under
  * their class lock.
@@ -21,15 +24,23 @@ static struct zs_pool *pool_of(struct zs_grace_member *m)
                               offsetof(struct zs_pool, limbo_member));
 }
 
-void limbo_queue_zspage(struct zs_pool *pool, struct zspage *zp)
+static void push_zspage(struct zs_pool *pool, struct zspage *zp)
 {
+    zp->limbo_link = pool->limbo_next;
+    pool->limbo_next = zspage_number(pool, zp);
+}
+
+uint32_t limbo_queue_zspage(struct zs_pool *pool, struct zspage *zp)
+{
+    uint32_t stamp;
+
     zs_lock_acquire(&pool->limbo_lock);
-    zp->limbo_seq = pool->limbo_seq;
+    stamp = pool->limbo_seq;
     if (zp->limbo_link == ZS_NOT_QUEUED) {
-        zp->limbo_link = pool->limbo_next;
-        pool->limbo_next = zspage_number(pool, zp);
+        push_zspage(pool, zp);
     }
     zs_lock_release(&pool->limbo_lock);
+    return stamp;
 }
 
 void limbo_queue_chain(struct zs_pool *pool, struct zs_chain *chain)
@@ -95,73 +106,67 @@ static struct zspage *pop_zspage(struct zs_pool *pool, enum zs_round round)
     if (pool->limbo_round[round] != 0) {
         zp = zspage_at(pool, pool->limbo_round[round]);
         pool->limbo_round[round] = zp->limbo_link;
-        zp->limbo_link = ZS_NOT_QUEUED;
+        zp->limbo_link = ZS_POPPED;
     }
     zs_lock_release(&pool->limbo_lock);
     return zp;
 }
 
-/* Class lock held: did all limbo slots wait since before the round? If not,
- * into the next one. */
-static bool covered_locked(struct zs_pool *pool, struct zspage *zp,
-                           enum zs_round round)
+/* Class lock held: after its round, off the queues or into the next one. */
+static void requeue_locked(struct zs_pool *pool, struct zspage *zp)
 {
-    bool covered;
-
     zs_lock_acquire(&pool->limbo_lock);
-    covered = zp->limbo_seq < pool->limbo_round_seq[round];
-    if (!covered && zp->limbo_link == ZS_NOT_QUEUED) {
-        zp->limbo_link = pool->limbo_next;
-        pool->limbo_next = zspage_number(pool, zp);
+    zp->limbo_link = ZS_NOT_QUEUED;
+    if (zp->n_limbo > 0) {
+        push_zspage(pool, zp);
     }
     zs_lock_release(&pool->limbo_lock);
-    return covered;
 }
 
 static void free_limbo_locked(struct zs_pool *pool, struct zs_class *cl,
-                              struct zspage *zp)
+                              struct zspage *zp, uint32_t round)
 {
+    bool attached = zp->phase == ZSPAGE_ATTACHED;
     unsigned n = zp->n_limbo;
 
-    if (zp->phase == ZSPAGE_ATTACHED) { /* its room and list change */
+    if (attached) { /* its free slots and list change */
         class_detach_locked(pool, cl, zp, ZSPAGE_GROWING);
-        zspage_free_limbo(zp, side_of(pool, zp));
-        class_attach_locked(pool, cl, zp);
-    } else {
-        zspage_free_limbo(zp, side_of(pool, zp));
     }
+    zspage_free_limbo(zp, side_of(pool, zp), round);
+    if (attached) {
+        class_attach_locked(pool, cl, zp);
+    }
+    n -= zp->n_limbo;
     cl->n_limbo -= n;
     zs_grace_uncount(&pool->arena->grace, n * zspage_slot_bytes(zp));
 }
 
-/* True: more has come meanwhile, and wants another round. */
+/* True: some slots have to wait for another round. */
 static bool finish_zspage(struct zs_pool *pool, struct zspage *zp,
-                          enum zs_round round)
+                          uint32_t round)
 {
-    struct zs_class *cl = class_of(pool, zp);
-    bool covered;
-    bool release = false;
+    struct zs_class *cl = class_of(pool, zp); /* W1: it stays what it is */
+    bool again, release;
 
     zs_lock_acquire(&cl->lock);
-    covered = covered_locked(pool, zp, round);
-    if (covered) {
-        free_limbo_locked(pool, cl, zp);
-        release = class_settle_locked(pool, cl, zp);
-    }
+    free_limbo_locked(pool, cl, zp, round);
+    requeue_locked(pool, zp);
+    again = zp->n_limbo > 0;
+    release = class_settle_locked(pool, cl, zp);
     zs_lock_release(&cl->lock);
     if (release) {
         zspage_release(pool, zp);
     }
-    return !covered;
+    return again;
 }
 
-static void finish_chains(struct zs_pool *pool, enum zs_round round)
+static void free_chains(struct zs_pool *pool, struct zs_chain **list)
 {
     struct zs_chain *chain;
 
     zs_lock_acquire(&pool->limbo_lock);
-    chain = pool->dead_round[round];
-    pool->dead_round[round] = NULL;
+    chain = *list;
+    *list = NULL;
     zs_lock_release(&pool->limbo_lock);
     while (chain) {
         struct zs_chain *next = chain->next_dead;
@@ -171,16 +176,25 @@ static void finish_chains(struct zs_pool *pool, enum zs_round round)
     }
 }
 
+void limbo_drop_chains(struct zs_pool *pool)
+{
+    free_chains(pool, &pool->dead_next);
+}
+
 static void finish(struct zs_grace_member *m, enum zs_round round)
 {
     struct zs_pool *pool = pool_of(m);
     struct zspage *zp;
+    uint32_t number;
     bool again = false;
 
+    zs_lock_acquire(&pool->limbo_lock);
+    number = pool->limbo_round_seq[round];
+    zs_lock_release(&pool->limbo_lock);
     while ((zp = pop_zspage(pool, round)) != NULL) {
-        again |= finish_zspage(pool, zp, round);
+        again |= finish_zspage(pool, zp, number);
     }
-    finish_chains(pool, round);
+    free_chains(pool, &pool->dead_round[round]);
     if (again) {
         zs_grace_request(&pool->arena->grace);
     }

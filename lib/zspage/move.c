@@ -55,7 +55,9 @@ struct batch {
     unsigned n;
     unsigned n_copied; /* the first ones; fewer than n when asked to stop */
     unsigned scanned;  /* slots of the source looked at so far */
-    bool more_room;   /* stopped for want of destinations */
+    bool more_room;    /* stopped for want of destinations */
+    bool scarce;       /* no memory: use what free slots have it */
+    struct zspage *empty_run; /* given back */
     struct move moves[BATCH_OBJECTS];
 };
 
@@ -79,7 +81,9 @@ static bool is_movable_locked(const struct batch *b, unsigned idx,
 
 static bool take_destination_locked(struct batch *b, struct move *m)
 {
-    struct zspage *dst = class_pick_locked(b->pool, b->dst_cl);
+    struct zspage *dst = b->scarce
+                             ? class_pick_resident_locked(b->pool, b->dst_cl)
+                             : class_pick_locked(b->pool, b->dst_cl);
     unsigned idx;
     bool pinned;
 
@@ -166,10 +170,18 @@ static void copy_batch(struct batch *b)
     ZS_STEP(ZS_STEP_OBJ_COPIED);
 }
 
-static void give_back_locked(const struct batch *b, const struct move *m)
+/* V2. A run that is given back holds nothing any more: b->empty_run is to be
+ * released after the unlock. (Its slot was never published, so nobody else
+ * can free it; a switched one is not to be looked at again.) */
+static void give_back_locked(struct batch *b, const struct move *m)
 {
-    class_give_slot_locked(b->pool, b->dst_cl, zspage_of(b, m->to),
-                           zs_slot_index(m->to));
+    struct zspage *dst = zspage_of(b, m->to);
+
+    class_give_slot_locked(b->pool, b->dst_cl, dst, zs_slot_index(m->to));
+    if (b->dst_cl->slot_bytes == 0 &&
+        class_settle_locked(b->pool, b->dst_cl, dst)) {
+        b->empty_run = dst;
+    }
 }
 
 /* True: the object is at its new place. Source class locked. */
@@ -187,6 +199,8 @@ static bool switch_locked(const struct batch *b, const struct move *m)
                                 zs_slot_index(m->from));
         b->cl->objects_moved++;
         b->cl->bytes_moved += zspage_slot_bytes(b->src);
+        zs_grace_count_moved(&b->pool->arena->grace,
+                             zspage_slot_bytes(b->src));
     }
     ZS_STEP(ZS_STEP_OBJ_SWITCHING);
     return switched; /* else freed or replaced meanwhile */
@@ -209,10 +223,10 @@ static bool end_batch(struct batch *b)
 
     zs_lock_acquire(&b->cl->lock);
     for (unsigned i = 0; i < b->n; i++) {
+        zspage_unpin(zspage_of(b, b->moves[i].to));
         if (i >= b->n_copied || !switch_locked(b, &b->moves[i])) {
             give_back_locked(b, &b->moves[i]);
         }
-        zspage_unpin(zspage_of(b, b->moves[i].to));
     }
     ZS_STEP(ZS_STEP_OBJ_SWITCHED);
     stop = open_source_locked(b);
@@ -223,15 +237,23 @@ static bool end_batch(struct batch *b)
     return !stop;
 }
 
-/* Room for what is left in the source. */
-static int make_room(struct batch *b)
+/* Room for n more objects. False: there is none and no memory for it. */
+static bool make_room(struct batch *b, unsigned n)
+{
+    bool was_scarce = b->scarce;
+
+    b->scarce = n > 0 && class_grow(b->pool, b->dst_cl, n) != 0;
+    return !(b->scarce && was_scarce);
+}
+
+static unsigned n_left(const struct batch *b)
 {
     unsigned n;
 
     zs_lock_acquire(&b->cl->lock);
     n = b->src->n_live;
     zs_lock_release(&b->cl->lock);
-    return n == 0 ? 0 : class_grow(b->pool, b->cl, n);
+    return n;
 }
 
 /* A run is one object: its destination is a new run. */
@@ -258,27 +280,10 @@ static bool begin_run(struct batch *b)
         return true;
     }
     b->cl->moves_busy++;
-    give_back_locked(b, m);
     zspage_unpin(dst);
+    give_back_locked(b, m);
     zs_lock_release(&b->cl->lock);
     return false;
-}
-
-/* A run that was given back holds nothing: let it go. */
-static void settle_run(struct batch *b)
-{
-    struct zspage *dst = zspage_of(b, b->moves[0].to);
-    bool release;
-
-    if (b->n == 0) {
-        return;
-    }
-    zs_lock_acquire(&b->cl->lock);
-    release = class_settle_locked(b->pool, b->cl, dst);
-    zs_lock_release(&b->cl->lock);
-    if (release) {
-        zspage_release(b->pool, dst);
-    }
 }
 
 static void move_run(struct batch *b)
@@ -287,7 +292,9 @@ static void move_run(struct batch *b)
         copy_batch(b);
         (void)end_batch(b);
     }
-    settle_run(b);
+    if (b->empty_run) {
+        zspage_release(b->pool, b->empty_run);
+    }
 }
 
 static void move_slots(struct batch *b)
@@ -302,7 +309,7 @@ static void move_slots(struct batch *b)
                 return;
             }
         }
-        if (b->more_room && make_room(b) != 0) {
+        if (b->more_room && !make_room(b, n_left(b))) {
             return;
         }
     } while (b->n > 0 || b->more_room);
@@ -332,23 +339,26 @@ static bool begin_up(struct batch *b)
 static void reserve_up(struct batch *b)
 {
     unsigned n = 0;
-    int err = 0;
 
-    while (n < b->n && !err) {
+    do {
         zs_lock_acquire(&b->dst_cl->lock);
         while (n < b->n && take_destination_locked(b, &b->moves[n])) {
             n++;
         }
         zs_lock_release(&b->dst_cl->lock);
-        err = n < b->n ? class_grow(b->pool, b->dst_cl, b->n - n) : 0;
-    }
+    } while (n < b->n && make_room(b, b->n - n));
     b->n = n;
 }
 
+/* Unpinned first: once a word is switched, its object may be freed under the
+ * other lock, and the destination be gone. The bytes are complete by then. */
 static void end_up(struct batch *b)
 {
     bool failed[BATCH_OBJECTS];
 
+    for (unsigned i = 0; i < b->n; i++) {
+        zspage_unpin(zspage_of(b, b->moves[i].to));
+    }
     zs_lock_acquire(&b->cl->lock);
     for (unsigned i = 0; i < b->n; i++) {
         failed[i] = i >= b->n_copied || !switch_locked(b, &b->moves[i]);
@@ -360,7 +370,6 @@ static void end_up(struct batch *b)
         if (failed[i]) {
             give_back_locked(b, &b->moves[i]);
         }
-        zspage_unpin(zspage_of(b, b->moves[i].to));
     }
     zs_lock_release(&b->dst_cl->lock);
 }
@@ -376,6 +385,8 @@ static void init_batch(struct batch *b, struct zs_pool *pool,
     b->src = src;
     b->scanned = 0;
     b->n = 0;
+    b->scarce = false;
+    b->empty_run = NULL;
 }
 
 void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,

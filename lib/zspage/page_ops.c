@@ -101,8 +101,8 @@ static struct zs_chain *new_chain_locked(struct zs_pool *pool,
 static void publish_locked(struct zs_pool *pool, struct zspage *zp,
                            struct zs_chain *chain)
 {
-    bool was_split = atomic_load_explicit(&zp->base, memory_order_relaxed) ==
-                     ZS_PFN_NONE;
+    bool was_split =
+        atomic_load_explicit(&zp->first, memory_order_relaxed) == 0;
     struct zs_chain *old =
         atomic_load_explicit(&zp->chain, memory_order_relaxed);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c - create and destroy a pool, and its figures. */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "os.h"
@@ -152,10 +153,12 @@ undo_charge:
 int zs_pool_create(const struct zs_pool_config *cfg, struct zs_pool **out)
 {
     static const struct zs_pool_config defaults;
-    struct zs_pool *pool = zs_os.alloc(sizeof(*pool));
+    struct zs_pool *pool;
     int err = 0;
 
+    zs_may_wait(__func__);
     cfg = cfg ? cfg : &defaults;
+    pool = zs_os.alloc(sizeof(*pool));
     if (!pool) {
         return -ENOMEM;
     }
@@ -220,9 +223,10 @@ void zs_pool_destroy(struct zs_pool *pool)
     zs_grace_leave(&arena->grace, &pool->limbo_member);
     release_all_zspages(pool);
     zs_grace_flush(&arena->grace); /* pages that migration left in LIMBO */
-    do {
-        err = zs_page_type_destroy(arena, pool->type);
-    } while (err == -EBUSY); /* the core finishes a page it holds */
+    while ((err = zs_page_type_destroy(arena, pool->type)) == -EBUSY) {
+        sched_yield(); /* the core finishes a page that it holds */
+    }
+    limbo_drop_chains(pool);
     destroy_tables(pool);
     zs_budget_uncharge_metadata(&arena->budget,
                                 sizeof(*pool) + classes_bytes(pool));

@@ -98,8 +98,10 @@ static inline uint32_t *side_of(const struct zs_pool *pool,
 static inline struct zs_class *class_of(const struct zs_pool *pool,
                                         const struct zspage *zp)
 {
+    /* acquire: who sees a new zspage's class sees that it has no old place
+     * (page_ops.c); pairs with init_zspage() */
     return &pool->classes[atomic_load_explicit(&zp->class_idx,
-                                               memory_order_relaxed)];
+                                               memory_order_acquire)];
 }
 
 /* Runs and slots above a page are never split, so they move only whole. */
@@ -124,6 +126,10 @@ void class_detach_locked(struct zs_pool *pool, struct zs_class *cl,
 /* The fullest zspage with a free slot, which may have no memory yet; NULL:
  * none. */
 struct zspage *class_pick_locked(struct zs_pool *pool, struct zs_class *cl);
+/* The fullest one whose free slot has memory, where none is to be had for the
+ * fullest of all; looks at every zspage. NULL: none. */
+struct zspage *class_pick_resident_locked(struct zs_pool *pool,
+                                          struct zs_class *cl);
 /* The emptiest one; NULL: none. */
 struct zspage *class_pick_source_locked(struct zs_pool *pool,
                                         struct zs_class *cl);
@@ -167,8 +173,11 @@ void chain_free(struct zs_pool *pool, struct zs_chain *chain);
 /* --- limbo_slots.c --- */
 
 void limbo_init(struct zs_pool *pool);
-/* Class lock held: the zspage has a slot that waits for readers. */
-void limbo_queue_zspage(struct zs_pool *pool, struct zspage *zp);
+/* Class lock held: a slot of the zspage is to wait for readers. Returns its
+ * stamp. */
+uint32_t limbo_queue_zspage(struct zs_pool *pool, struct zspage *zp);
+/* The pool's end: free the chains that still wait; no reader is left. */
+void limbo_drop_chains(struct zs_pool *pool);
 void limbo_queue_chain(struct zs_pool *pool, struct zs_chain *chain);
 
 /* --- move.c: no lock held --- */

@@ -55,13 +55,13 @@ void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
 
 bool zspage_owns(const struct zspage *zp, zs_pfn_t pfn, unsigned place)
 {
-    zs_pfn_t base = atomic_load_explicit(&zp->base, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_acquire);
     const struct zs_chain *chain;
 
-    if (base != ZS_PFN_NONE) {
-        return pfn >= base && pfn - base < zp->n_pages;
+    if (first != 0) {
+        return pfn >= first - 1 && pfn - (first - 1) < zp->n_pages;
     }
-    chain = atomic_load_explicit(&zp->chain, memory_order_relaxed);
+    chain = atomic_load_explicit(&zp->chain, memory_order_acquire);
     return chain && place < chain->n && chain->pages[place] == pfn;
 }
 
@@ -99,25 +99,46 @@ void zspage_give_slot(struct zspage *zp, uint32_t *side, unsigned idx)
     zp->free_head = (uint16_t)idx;
 }
 
-void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx)
+void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx,
+                          uint32_t stamp)
 {
     ZS_ASSERT(zp->n_live > 0 && zs_side_is_handle(side[idx]));
     zp->n_live--;
     zp->n_limbo++;
-    side[idx] = ZS_SIDE_LINK | ZS_SIDE_LIMBO | zp->limbo_head;
+    side[idx] = ZS_SIDE_LINK | ZS_SIDE_LIMBO |
+                (stamp & ZS_SIDE_STAMP_MASK) << ZS_SIDE_STAMP_SHIFT |
+                zp->limbo_head;
     zp->limbo_head = (uint16_t)idx;
 }
 
-void zspage_free_limbo(struct zspage *zp, uint32_t *side)
+/* Stamps wrap; a slot waits for a round or two, not for thousands. */
+static bool is_before(uint32_t entry, uint32_t round)
 {
-    while (zp->limbo_head != ZS_NO_LINK) {
-        unsigned idx = zp->limbo_head;
+    uint32_t age = (round - (entry >> ZS_SIDE_STAMP_SHIFT)) &
+                   ZS_SIDE_STAMP_MASK;
 
-        zp->limbo_head = (uint16_t)(side[idx] & ZS_NO_LINK);
-        side[idx] = ZS_SIDE_LINK | zp->free_head;
-        zp->free_head = (uint16_t)idx;
-    }
+    return age != 0 && age <= ZS_SIDE_STAMP_MASK / 2;
+}
+
+void zspage_free_limbo(struct zspage *zp, uint32_t *side, uint32_t round)
+{
+    unsigned idx = zp->limbo_head;
+
+    zp->limbo_head = ZS_NO_LINK;
     zp->n_limbo = 0;
+    while (idx != ZS_NO_LINK) {
+        uint32_t entry = side[idx];
+
+        if (is_before(entry, round)) {
+            side[idx] = ZS_SIDE_LINK | zp->free_head;
+            zp->free_head = (uint16_t)idx;
+        } else {
+            side[idx] = (entry & ~(uint32_t)ZS_NO_LINK) | zp->limbo_head;
+            zp->limbo_head = (uint16_t)idx;
+            zp->n_limbo++;
+        }
+        idx = entry & ZS_NO_LINK;
+    }
 }
 
 /* --- checking --- */

@@ -43,7 +43,10 @@
 #include "page.h"
 
 #define ZS_NO_LINK 0xffffu
-#define ZS_NOT_QUEUED UINT32_MAX /* limbo_link of a zspage on no limbo list */
+/* limbo_link of a zspage on no limbo list, and of one that a round is just
+ * looking at */
+#define ZS_NOT_QUEUED UINT32_MAX
+#define ZS_POPPED (UINT32_MAX - 1)
 
 /* What a page's owner word says: which zspage, and where in its chain. Runs
  * are never taken apart, so for them the place means nothing. */
@@ -71,7 +74,7 @@ enum zspage_phase {
 
 struct zspage {
     /* for readers */
-    _Atomic uint32_t base;       /* first page, ZS_PFN_NONE when split */
+    _Atomic uint32_t first;      /* first page + 1; 0 when split, or none */
     _Atomic uint32_t slot_bytes;
     _Atomic(struct zs_chain *) chain; /* when split; else means nothing */
     _Atomic uint32_t word;       /* MOVING, STOP and pins */
@@ -81,7 +84,6 @@ struct zspage {
     uint32_t side;               /* granule of the side array */
     uint32_t prev, next;         /* fullness list; 0: end */
     uint32_t limbo_link;         /* guarded by limbo lock */
-    uint32_t limbo_seq;          /* guarded by limbo lock */
     uint16_t n_live, n_limbo;
     uint16_t fresh;
     uint16_t free_head, limbo_head;
@@ -89,6 +91,7 @@ struct zspage {
     uint8_t list;                /* which list, ATTACHED or DETACHED */
     uint32_t n_resident_pages;   /* of the front of the chain */
     uint32_t n_pages;
+    uint32_t spare;              /* makes it one granule */
 };
 _Static_assert(sizeof(struct zspage) == ZS_GRANULE_BYTES,
                "a zspage is one granule");
@@ -173,10 +176,10 @@ static inline size_t zspage_slot_bytes(const struct zspage *zp)
  * class lock. Acquire pairs with zspage_publish_*(). */
 static inline zs_pfn_t zspage_pfn(const struct zspage *zp, unsigned i)
 {
-    zs_pfn_t base = atomic_load_explicit(&zp->base, memory_order_acquire);
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_acquire);
 
-    if (base != ZS_PFN_NONE) {
-        return base + i;
+    if (first != 0) {
+        return first - 1 + i;
     }
     return atomic_load_explicit(&zp->chain, memory_order_acquire)->pages[i];
 }
@@ -189,13 +192,13 @@ static inline char *zspage_bytes(const struct zs_arena *a,
                                  const struct zspage *zp, size_t at,
                                  size_t len, size_t *room)
 {
-    zs_pfn_t base = atomic_load_explicit(&zp->base, memory_order_acquire);
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_acquire);
     const struct zs_chain *chain;
     size_t in_page = at % ZS_PAGE_BYTES;
 
-    if (base != ZS_PFN_NONE) {
+    if (first != 0) {
         *room = len;
-        return (char *)zs_page_addr(a, base) + at;
+        return (char *)zs_page_addr(a, first - 1) + at;
     }
     chain = atomic_load_explicit(&zp->chain, memory_order_acquire);
     *room = len < ZS_PAGE_BYTES - in_page ? len : ZS_PAGE_BYTES - in_page;
@@ -210,16 +213,23 @@ static inline void zspage_publish_split(struct zspage *zp,
                                         struct zs_chain *chain)
 {
     atomic_store_explicit(&zp->chain, chain, memory_order_release);
-    atomic_store_explicit(&zp->base, ZS_PFN_NONE, memory_order_release);
+    atomic_store_explicit(&zp->first, 0, memory_order_release);
 }
 
 static inline void zspage_publish_contiguous(struct zspage *zp, zs_pfn_t base)
 {
-    atomic_store_explicit(&zp->base, base, memory_order_release);
+    atomic_store_explicit(&zp->first, base + 1, memory_order_release);
 }
 
-/* Does page `pfn` belong to the zspage, at `place` in its chain? Under the
- * class lock; the zspage may be any, or none. */
+/* It has no place: nobody's, or not yet. An untouched granule says so too. */
+static inline void zspage_publish_nowhere(struct zspage *zp)
+{
+    atomic_store_explicit(&zp->chain, NULL, memory_order_release);
+    atomic_store_explicit(&zp->first, 0, memory_order_release);
+}
+
+/* Does page `pfn` belong to the zspage, at `place` in its chain? Under the lock
+ * of the class that it was just found in; it may be new, or gone. */
 bool zspage_owns(const struct zspage *zp, zs_pfn_t pfn, unsigned place);
 
 /* Copy into or out of slot bytes; the zspage is pinned, closed, or (out) in
@@ -236,6 +246,9 @@ void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
 
 #define ZS_SIDE_LINK (1u << 31)  /* a link of the free or limbo list */
 #define ZS_SIDE_LIMBO (1u << 30) /* of the limbo list */
+/* A limbo entry also carries the number of the last round that had begun. */
+#define ZS_SIDE_STAMP_SHIFT 16u
+#define ZS_SIDE_STAMP_MASK 0x3fffu
 
 static inline bool zs_side_is_handle(uint32_t entry)
 {
@@ -263,9 +276,10 @@ static inline unsigned zspage_free_slots(const struct zspage *zp)
 unsigned zspage_take_slot(struct zspage *zp, uint32_t *side, uint32_t handle);
 /* A live slot becomes free, or waits for readers. */
 void zspage_give_slot(struct zspage *zp, uint32_t *side, unsigned idx);
-void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx);
-/* All limbo slots become free. */
-void zspage_free_limbo(struct zspage *zp, uint32_t *side);
+void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx,
+                          uint32_t stamp);
+/* Limbo slots that were stamped before round `round` began become free. */
+void zspage_free_limbo(struct zspage *zp, uint32_t *side, uint32_t round);
 
 bool zspage_is_valid(const struct zspage *zp, const uint32_t *side);
 

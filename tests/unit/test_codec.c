@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unit tests of lib/store/codec.h: every promise is tried on every codec.
+ * Sources and results lie in memory of exactly their size, so that a sanitizer
+ * sees every overrun.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "codec.h"
+
+/* A codec at one level, and what one thread needs to use it. */
+struct user {
+    const struct zs_codec *codec;
+    int level;
+    void *compressor;
+    void *decompressor;
+};
+
+static uint32_t random_state;
+
+static uint32_t next_random(void)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return random_state >> 8;
+}
+
+static unsigned char *exactly(size_t n)
+{
+    unsigned char *p = malloc(n > 0 ? n : 1);
+
+    assert_non_null(p);
+    return p;
+}
+
+/* Bytes that shrink to about a half. */
+static unsigned char *text(size_t len)
+{
+    static const char words[] = "page zspage handle slot pool arena block ";
+    unsigned char *p = exactly(len);
+
+    for (size_t i = 0; i < len;) {
+        size_t from = next_random() % (sizeof(words) - 1);
+        size_t n = 1 + next_random() % 9;
+
+        while (n-- > 0 && i < len) {
+            p[i++] = (unsigned char)words[from++ % (sizeof(words) - 1)];
+        }
+    }
+    return p;
+}
+
+static unsigned char *noise(size_t len)
+{
+    unsigned char *p = exactly(len);
+
+    for (size_t i = 0; i < len; i++) {
+        p[i] = (unsigned char)next_random();
+    }
+    return p;
+}
+
+static struct user user_create(enum zs_codec_id id, int level)
+{
+    struct user u = { .codec = zs_codec_find(id) };
+
+    assert_non_null(u.codec);
+    assert_int_equal(u.codec->resolve_level(level, &u.level), 0);
+    if (u.codec->compressor_create != NULL) {
+        u.compressor = u.codec->compressor_create();
+        assert_non_null(u.compressor);
+    }
+    if (u.codec->decompressor_create != NULL) {
+        u.decompressor = u.codec->decompressor_create();
+        assert_non_null(u.decompressor);
+    }
+    return u;
+}
+
+static void user_destroy(struct user *u)
+{
+    if (u->compressor != NULL) {
+        u->codec->compressor_destroy(u->compressor);
+    }
+    if (u->decompressor != NULL) {
+        u->codec->decompressor_destroy(u->decompressor);
+    }
+}
+
+static unsigned char *compress(const struct user *u, const void *data,
+                               size_t len, size_t *n)
+{
+    size_t bound = u->codec->bound(len);
+    unsigned char *room = exactly(bound);
+    unsigned char *fitted;
+
+    assert_int_equal(
+        u->codec->compress(u->compressor, u->level, data, len, room, n), 0);
+    assert_in_range(*n, 1, bound);
+    fitted = exactly(*n);
+    memcpy(fitted, room, *n);
+    free(room);
+    return fitted;
+}
+
+static int decompress(const struct user *u, const void *packed, size_t n,
+                      void *out, size_t len)
+{
+    return u->codec->decompress(u->decompressor, packed, n, out, len);
+}
+
+/* Takes over `data`. */
+static void check_round_trip(const struct user *u, unsigned char *data,
+                             size_t len)
+{
+    size_t n;
+    unsigned char *packed = compress(u, data, len, &n);
+    unsigned char *back = exactly(len);
+
+    assert_int_equal(decompress(u, packed, n, back, len), 0);
+    assert_memory_equal(back, data, len);
+    free(back);
+    free(packed);
+    free(data);
+}
+
+static void find__knows_every_id_and_no_other(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        const struct zs_codec *codec = zs_codec_find((enum zs_codec_id)id);
+
+        assert_non_null(codec);
+        assert_int_equal(codec->id, id);
+        assert_non_null(codec->name);
+    }
+    assert_null(zs_codec_find((enum zs_codec_id)ZS_NR_CODECS));
+    assert_null(zs_codec_find((enum zs_codec_id)INT_MAX));
+}
+
+static void level__has_a_default_and_limits(void **unused)
+{
+    static const struct {
+        enum zs_codec_id id;
+        int lowest, highest, standard;
+    } levels[] = {
+        { ZS_CODEC_LZ4, 0, 65537, 1 },
+        { ZS_CODEC_ZSTD, -7, 19, 3 },
+        { ZS_CODEC_NONE, 0, 0, 0 },
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        const struct zs_codec *codec = zs_codec_find(levels[i].id);
+        int level = 42;
+
+        assert_int_equal(codec->resolve_level(levels[i].lowest - 1, &level),
+                         -EINVAL);
+        assert_int_equal(codec->resolve_level(levels[i].highest + 1, &level),
+                         -EINVAL);
+        assert_int_equal(codec->resolve_level(INT_MIN, &level), -EINVAL);
+        assert_int_equal(codec->resolve_level(INT_MAX, &level), -EINVAL);
+        assert_int_equal(level, 42); /* not written */
+        assert_int_equal(codec->resolve_level(levels[i].highest, &level), 0);
+        assert_int_equal(level, levels[i].highest);
+        assert_int_equal(codec->resolve_level(0, &level), 0);
+        assert_int_equal(level, levels[i].standard);
+    }
+}
+
+static void decompress__gives_back_every_length(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        struct user u = user_create((enum zs_codec_id)id, 0);
+
+        for (size_t len = 1; len < 700; len++) {
+            check_round_trip(&u, text(len), len);
+            check_round_trip(&u, noise(len), len);
+        }
+        for (size_t len = 700; len < 1000000; len = len * 5 / 3) {
+            check_round_trip(&u, text(len), len);
+            check_round_trip(&u, noise(len), len);
+        }
+        user_destroy(&u);
+    }
+}
+
+static void decompress__gives_back_every_level(void **unused)
+{
+    (void)unused;
+    for (int level = -7; level <= 19; level++) {
+        struct user u = user_create(ZS_CODEC_ZSTD, level);
+
+        check_round_trip(&u, text(4096), 4096);
+        user_destroy(&u);
+    }
+    for (int level = 1; level <= 65537; level = level * 4 + 1) {
+        struct user u = user_create(ZS_CODEC_LZ4, level);
+
+        check_round_trip(&u, text(4096), 4096);
+        user_destroy(&u);
+    }
+}
+
+static void compress__shrinks_text_and_never_passes_its_bound(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_CODEC_NONE; id++) {
+        struct user u = user_create((enum zs_codec_id)id, 0);
+        unsigned char *data = text(4096);
+        size_t n;
+
+        free(compress(&u, data, 4096, &n)); /* asserts the bound */
+        assert_true(n < 3500);
+        free(data);
+        user_destroy(&u);
+    }
+}
+
+static void none__does_not_ask_to_be_tried(void **unused)
+{
+    (void)unused;
+    assert_true(zs_codec_none.min_length > ZS_MAX_VALUE_BYTES);
+}
+
+static void decompress__refuses_a_wrong_length(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        struct user u = user_create((enum zs_codec_id)id, 0);
+        unsigned char *data = text(1000);
+        size_t n;
+        unsigned char *packed = compress(&u, data, 1000, &n);
+
+        for (size_t len = 1; len <= 1100; len += len < 990 ? 13 : 1) {
+            unsigned char *back = exactly(len);
+
+            assert_int_equal(decompress(&u, packed, n, back, len),
+                             len == 1000 ? 0 : -EBADMSG);
+            free(back);
+        }
+        free(packed);
+        free(data);
+        user_destroy(&u);
+    }
+}
+
+static void decompress__refuses_every_truncation(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        struct user u = user_create((enum zs_codec_id)id, 0);
+        unsigned char *data = text(1000);
+        unsigned char *back = exactly(1000);
+        size_t n;
+        unsigned char *packed = compress(&u, data, 1000, &n);
+
+        for (size_t cut = 1; cut < n; cut++) {
+            unsigned char *part = exactly(cut);
+
+            memcpy(part, packed, cut);
+            assert_int_equal(decompress(&u, part, cut, back, 1000), -EBADMSG);
+            free(part);
+        }
+        free(packed);
+        free(back);
+        free(data);
+        user_destroy(&u);
+    }
+}
+
+static void decompress__survives_every_damaged_byte(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        struct user u = user_create((enum zs_codec_id)id, 0);
+        unsigned char *data = text(4096);
+        unsigned char *back = exactly(4096);
+        size_t n;
+        unsigned char *packed = compress(&u, data, 4096, &n);
+
+        for (size_t i = 0; i < n; i++) {
+            for (unsigned bit = 0; bit < 8; bit++) {
+                int err;
+
+                packed[i] ^= (unsigned char)(1u << bit);
+                err = decompress(&u, packed, n, back, 4096);
+                assert_true(err == 0 || err == -EBADMSG);
+                packed[i] ^= (unsigned char)(1u << bit);
+            }
+        }
+        /* And the decompressor is as good as before. */
+        assert_int_equal(decompress(&u, packed, n, back, 4096), 0);
+        assert_memory_equal(back, data, 4096);
+        free(packed);
+        free(back);
+        free(data);
+        user_destroy(&u);
+    }
+}
+
+static void decompress__survives_garbage(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        struct user u = user_create((enum zs_codec_id)id, 0);
+
+        for (size_t i = 0; i < 3000; i++) {
+            size_t n = 1 + next_random() % 300;
+            size_t len = 1 + next_random() % 5000;
+            unsigned char *garbage = noise(n);
+            unsigned char *back = exactly(len);
+            int err = decompress(&u, garbage, n, back, len);
+
+            assert_true(err == 0 || err == -EBADMSG);
+            free(back);
+            free(garbage);
+        }
+        user_destroy(&u);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(find__knows_every_id_and_no_other),
+        cmocka_unit_test(level__has_a_default_and_limits),
+        cmocka_unit_test(decompress__gives_back_every_length),
+        cmocka_unit_test(decompress__gives_back_every_level),
+        cmocka_unit_test(compress__shrinks_text_and_never_passes_its_bound),
+        cmocka_unit_test(none__does_not_ask_to_be_tried),
+        cmocka_unit_test(decompress__refuses_a_wrong_length),
+        cmocka_unit_test(decompress__refuses_every_truncation),
+        cmocka_unit_test(decompress__survives_every_damaged_byte),
+        cmocka_unit_test(decompress__survives_garbage),
+    };
+    return cmocka_run_group_tests_name("codec", tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of compactor/policy.h: figures in, victims out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "policy.h"
+#include "zspool/arena.h"
+
+#define PAGES (ZS_BLOCK_BYTES / ZS_PAGE_BYTES)
+#define MAX_BLOCKS 64u
+
+static uint64_t random_state = 1;
+
+static uint32_t random_below(uint32_t n)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(random_state >> 33) % n;
+}
+
+/* A wholly resident block, `percent` of it live. */
+static struct zs_block_figures filled(uint32_t block, unsigned percent)
+{
+    return (struct zs_block_figures){
+        .block = block,
+        .n_used = PAGES,
+        .n_resident = PAGES,
+        .live_bytes = (uint64_t)ZS_BLOCK_BYTES * percent / 100,
+    };
+}
+
+static void fill_all(struct zs_block_figures *f, size_t n, unsigned percent)
+{
+    for (size_t i = 0; i < n; i++) {
+        f[i] = filled((uint32_t)i, percent);
+    }
+}
+
+static void choose__of_nothing_is_nothing(void **unused)
+{
+    struct zs_block_figures f[1];
+
+    (void)unused;
+    assert_int_equal(zs_policy_choose(f, 0), 0);
+    assert_int_equal(zs_policy_gain(f, 0), 0);
+    assert_false(zs_policy_wants_pass(f, 0, 0));
+}
+
+static void choose__leaves_full_blocks_alone(void **unused)
+{
+    struct zs_block_figures f[8];
+
+    (void)unused;
+    fill_all(f, 8, 100);
+    assert_int_equal(zs_policy_choose(f, 8), 0);
+}
+
+static void choose__never_empties_the_only_block(void **unused)
+{
+    struct zs_block_figures f = filled(3, 1);
+
+    (void)unused;
+    assert_int_equal(zs_policy_choose(&f, 1), 0);
+}
+
+/* 20 blocks, half live: 10 would hold everything. */
+static void choose__empties_half_of_half_empty_blocks(void **unused)
+{
+    struct zs_block_figures f[20];
+
+    (void)unused;
+    fill_all(f, 20, 50);
+    assert_int_equal(zs_policy_choose(f, 20), 10);
+}
+
+static void choose__empties_all_blocks_without_live_bytes(void **unused)
+{
+    struct zs_block_figures f[5];
+
+    (void)unused;
+    fill_all(f, 5, 0);
+    assert_int_equal(zs_policy_choose(f, 5), 5);
+}
+
+static void choose__takes_the_emptiest_first(void **unused)
+{
+    struct zs_block_figures f[] = { filled(0, 70), filled(1, 10), filled(2, 90),
+                                    filled(3, 30) };
+
+    (void)unused;
+    assert_int_equal(zs_policy_choose(f, 4), 2); /* 200 % need two blocks */
+    assert_int_equal(f[0].block, 1);
+    assert_int_equal(f[1].block, 3);
+}
+
+static void choose__takes_the_highest_of_the_equally_full_first(void **unused)
+{
+    struct zs_block_figures f[10];
+
+    (void)unused;
+    fill_all(f, 10, 50);
+    assert_int_equal(zs_policy_choose(f, 10), 5);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(f[i].block, 9 - i);
+    }
+}
+
+/* One percent fuller is not worth keeping a high block for. */
+static void choose__compares_fullness_in_sixteenths(void **unused)
+{
+    struct zs_block_figures f[] = { filled(0, 45), filled(1, 46) };
+
+    (void)unused;
+    assert_int_equal(zs_policy_choose(f, 2), 1);
+    assert_int_equal(f[0].block, 1);
+}
+
+static void choose__never_takes_a_block_with_fixed_pages(void **unused)
+{
+    struct zs_block_figures f[10];
+
+    (void)unused;
+    fill_all(f, 10, 10);
+    for (unsigned i = 1; i < 10; i += 2) {
+        f[i].n_fixed = 1;
+    }
+    assert_int_equal(zs_policy_choose(f, 10), 5);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(f[i].n_fixed, 0);
+    }
+}
+
+/* Only the resident memory of a block can be gained. */
+static void choose__skips_what_would_gain_less_than_3_percent(void **unused)
+{
+    struct zs_block_figures f[4];
+
+    (void)unused;
+    fill_all(f, 4, 50);
+    for (unsigned i = 0; i < 4; i++) {
+        f[i].n_resident = PAGES * 515 / 1000; /* 0.5 / 0.515: under 3 % */
+    }
+    assert_int_equal(zs_policy_choose(f, 4), 0);
+    fill_all(f, 4, 50);
+    for (unsigned i = 0; i < 4; i++) {
+        f[i].n_resident = PAGES * 520 / 1000;
+    }
+    assert_int_equal(zs_policy_choose(f, 4), 2);
+}
+
+static void choose__keeps_every_block_in_the_array(void **unused)
+{
+    struct zs_block_figures f[MAX_BLOCKS];
+    uint64_t seen = 0;
+
+    (void)unused;
+    for (uint32_t i = 0; i < MAX_BLOCKS; i++) {
+        f[i] = filled(i, random_below(101));
+    }
+    (void)zs_policy_choose(f, MAX_BLOCKS);
+    for (uint32_t i = 0; i < MAX_BLOCKS; i++) {
+        seen |= UINT64_C(1) << f[i].block;
+    }
+    assert_true(seen == UINT64_MAX);
+}
+
+static size_t random_figures(struct zs_block_figures *f)
+{
+    size_t n = random_below(MAX_BLOCKS + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        f[i] = filled((uint32_t)i, random_below(101));
+        f[i].n_resident = PAGES / 2 + random_below(PAGES / 2 + 1);
+        if (f[i].live_bytes > (uint64_t)f[i].n_resident * ZS_PAGE_BYTES) {
+            f[i].live_bytes = (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+        }
+        f[i].n_fixed = random_below(8) == 0;
+    }
+    return n;
+}
+
+static void choose__always_keeps_enough_for_all_that_is_live(void **unused)
+{
+    (void)unused;
+    for (unsigned round = 0; round < 2000; round++) {
+        struct zs_block_figures f[MAX_BLOCKS];
+        size_t n = random_figures(f);
+        size_t victims = zs_policy_choose(f, n);
+        uint64_t live = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            live += f[i].live_bytes;
+        }
+        assert_true(victims <= n);
+        assert_true((n - victims) * ZS_BLOCK_BYTES >= live);
+        for (size_t i = 0; i < victims; i++) {
+            assert_int_equal(f[i].n_fixed, 0);
+            assert_true(f[i].live_bytes * 100 <=
+                        (uint64_t)f[i].n_resident * ZS_PAGE_BYTES * 97);
+        }
+    }
+}
+
+static void gain__is_resident_minus_live(void **unused)
+{
+    struct zs_block_figures f[4];
+
+    (void)unused;
+    fill_all(f, 4, 75);
+    assert_int_equal(zs_policy_gain(f, 4), ZS_BLOCK_BYTES);
+    fill_all(f, 4, 100);
+    assert_int_equal(zs_policy_gain(f, 4), 0);
+}
+
+/* Live bytes are counted a moment before the resident pages. */
+static void gain__is_never_negative(void **unused)
+{
+    struct zs_block_figures f = filled(0, 100);
+
+    (void)unused;
+    f.n_resident = PAGES - 1;
+    assert_int_equal(zs_policy_gain(&f, 1), 0);
+    assert_false(zs_policy_wants_pass(&f, 1, 0));
+}
+
+static void wants_pass__compares_the_gain_with_the_resident(void **unused)
+{
+    struct zs_block_figures f[4];
+
+    (void)unused;
+    fill_all(f, 4, 75);
+    assert_true(zs_policy_wants_pass(f, 4, 24));
+    assert_false(zs_policy_wants_pass(f, 4, 25)); /* more than, not as much */
+    assert_false(zs_policy_wants_pass(f, 4, 26));
+    for (unsigned i = 0; i < 4; i++) {
+        f[i].n_resident = PAGES * 3 / 4; /* trimmed: nothing is wasted */
+    }
+    assert_false(zs_policy_wants_pass(f, 4, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(choose__of_nothing_is_nothing),
+        cmocka_unit_test(choose__leaves_full_blocks_alone),
+        cmocka_unit_test(choose__never_empties_the_only_block),
+        cmocka_unit_test(choose__empties_half_of_half_empty_blocks),
+        cmocka_unit_test(choose__empties_all_blocks_without_live_bytes),
+        cmocka_unit_test(choose__takes_the_emptiest_first),
+        cmocka_unit_test(choose__takes_the_highest_of_the_equally_full_first),
+        cmocka_unit_test(choose__compares_fullness_in_sixteenths),
+        cmocka_unit_test(choose__never_takes_a_block_with_fixed_pages),
+        cmocka_unit_test(choose__skips_what_would_gain_less_than_3_percent),
+        cmocka_unit_test(choose__keeps_every_block_in_the_array),
+        cmocka_unit_test(choose__always_keeps_enough_for_all_that_is_live),
+        cmocka_unit_test(gain__is_resident_minus_live),
+        cmocka_unit_test(gain__is_never_negative),
+        cmocka_unit_test(wants_pass__compares_the_gain_with_the_resident),
+    };
+    return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
