@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_pool - what the everyday calls of a pool cost.
+ *
+ * Every case has a twin that does the same with malloc() and pointers. The
+ * twins measure whatever malloc() the program is started with:
+ *
+ *     LD_PRELOAD=libjemalloc.so.2 bench_pool --benchmark_filter=^malloc/
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bm.h"
+#include "random.h"
+#include "zspool/pool.h"
+
+#define BATCH 64
+#define MIN_BYTES 64u
+#define MAX_BYTES 512u
+#define READ_BYTES 256u
+
+/* Of all threads of a case: made by thread 0. NULL: could not be made. */
+static struct zs_pool *shared_pool;
+
+static struct zs_pool *pool_for_all(struct bm_run *run)
+{
+    if (bm_thread_index(run) == 0 && zs_pool_create(NULL, &shared_pool) != 0) {
+        shared_pool = NULL;
+    }
+    bm_wait_all(run);
+    if (shared_pool == NULL) {
+        bm_skip(run, "no pool");
+    }
+    return shared_pool;
+}
+
+static void pool_end(struct bm_run *run)
+{
+    bm_wait_all(run);
+    if (bm_thread_index(run) == 0) {
+        zs_pool_destroy(shared_pool);
+    }
+}
+
+static uint64_t seed_of(const struct bm_run *run)
+{
+    return UINT64_C(0x9e3779b97f4a7c15) * (uint64_t)(bm_thread_index(run) + 1);
+}
+
+static uint32_t random_size(uint64_t *rng)
+{
+    return MIN_BYTES + random_below(rng, MAX_BYTES - MIN_BYTES + 1);
+}
+
+/* Question: what does a short-lived object cost, by size?  Unit: ns/pair. */
+static void pool_malloc_free(struct bm_run *run, int64_t size_bytes)
+{
+    struct zs_pool *pool = pool_for_all(run);
+    zs_handle_t h;
+
+    if (pool == NULL) {
+        return;
+    }
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            if (zs_malloc(pool, (size_t)size_bytes, &h) != 0) {
+                bm_skip(run, "zs_malloc failed");
+                break;
+            }
+            bm_use(&h);
+            zs_free(pool, h);
+        }
+    }
+    pool_end(run);
+}
+
+static void malloc_malloc_free(struct bm_run *run, int64_t size_bytes)
+{
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            void *p = malloc((size_t)size_bytes);
+            bm_use(p);
+            free(p);
+        }
+    }
+}
+
+/* Handles of n_live new objects, written to, of `size` bytes or, if that is 0,
+ * of random sizes; NULL after bm_skip(). */
+static zs_handle_t *fill_pool(struct bm_run *run, struct zs_pool *pool,
+                              uint32_t n_live, uint64_t *rng, uint32_t size)
+{
+    static const char bytes[MAX_BYTES] = "written";
+    zs_handle_t *live = malloc(n_live * sizeof(live[0]));
+
+    for (uint32_t i = 0; live != NULL && i < n_live; i++) {
+        uint32_t n = size != 0 ? size : random_size(rng);
+        if (zs_obj_create(pool, bytes, n, &live[i]) != 0) {
+            free(live);
+            live = NULL;
+        }
+    }
+    if (live == NULL) {
+        bm_skip(run, "no memory");
+    }
+    return live;
+}
+
+static bool replace_in_pool(struct zs_pool *pool, zs_handle_t *live,
+                            uint32_t n_live, uint64_t *rng)
+{
+    zs_handle_t *h = &live[random_below(rng, n_live)];
+
+    zs_free(pool, *h);
+    return zs_malloc(pool, random_size(rng), h) == 0;
+}
+
+/* Question: what does it cost to replace a random one of n objects of 64-512
+ * bytes by another of 64-512 bytes?  Unit: ns/pair; threads have their own
+ * objects in one pool. */
+static void pool_churn(struct bm_run *run, int64_t n)
+{
+    struct zs_pool *pool = pool_for_all(run);
+    uint64_t rng = seed_of(run);
+    uint32_t n_live = (uint32_t)n;
+    bool ok = true;
+
+    if (pool == NULL) {
+        return;
+    }
+    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, 0);
+    for (uint32_t i = 0; live != NULL && ok && i < n_live; i++) {
+        ok = replace_in_pool(pool, live, n_live, &rng);
+    }
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; ok && i < BATCH; i++) {
+            ok = replace_in_pool(pool, live, n_live, &rng);
+        }
+    }
+    if (!ok) {
+        bm_skip(run, "zs_malloc failed");
+    }
+    free(live);
+    pool_end(run);
+}
+
+static void **fill_blocks(struct bm_run *run, uint32_t n_live, uint64_t *rng,
+                          uint32_t size)
+{
+    void **live = malloc(n_live * sizeof(live[0]));
+
+    if (live == NULL) {
+        bm_skip(run, "no memory");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n_live; i++) {
+        uint32_t n = size != 0 ? size : random_size(rng);
+        live[i] = malloc(n);
+        if (live[i] != NULL) {
+            memset(live[i], 1, n);
+        }
+    }
+    return live;
+}
+
+static void replace_block(void **live, uint32_t n_live, uint64_t *rng)
+{
+    void **p = &live[random_below(rng, n_live)];
+
+    free(*p);
+    *p = malloc(random_size(rng));
+    bm_use(*p);
+}
+
+static void free_blocks(void **live, uint32_t n_live)
+{
+    for (uint32_t i = 0; live != NULL && i < n_live; i++) {
+        free(live[i]);
+    }
+    free(live);
+}
+
+static void malloc_churn(struct bm_run *run, int64_t n)
+{
+    uint64_t rng = seed_of(run);
+    uint32_t n_live = (uint32_t)n;
+    void **live = fill_blocks(run, n_live, &rng, 0);
+
+    for (uint32_t i = 0; live != NULL && i < n_live; i++) {
+        replace_block(live, n_live, &rng);
+    }
+    bm_wait_all(run);
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            replace_block(live, n_live, &rng);
+        }
+    }
+    free_blocks(live, n_live);
+}
+
+/* Question: what does it cost to look at a random one of n objects of 256
+ * bytes?  Unit: ns/object, with the cache misses of its first bytes. */
+static void pool_read(struct bm_run *run, int64_t n)
+{
+    struct zs_pool *pool = pool_for_all(run);
+    char two_part[ZS_LOCAL_COPY_BYTES];
+    uint64_t rng = seed_of(run), sum = 0, first;
+    uint32_t n_live = (uint32_t)n;
+
+    if (pool == NULL) {
+        return;
+    }
+    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, READ_BYTES);
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            zs_handle_t h = live[random_below(&rng, n_live)];
+            const void *p = zs_obj_read_begin(pool, h, two_part);
+            memcpy(&first, p, sizeof(first));
+            sum += first;
+            zs_obj_read_end(pool);
+        }
+    }
+    bm_use(&sum);
+    free(live);
+    pool_end(run);
+}
+
+static void malloc_read(struct bm_run *run, int64_t n)
+{
+    uint64_t rng = seed_of(run), sum = 0, first;
+    uint32_t n_live = (uint32_t)n;
+    void **live = fill_blocks(run, n_live, &rng, READ_BYTES);
+
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            memcpy(&first, live[random_below(&rng, n_live)], sizeof(first));
+            sum += first;
+        }
+    }
+    bm_use(&sum);
+    free_blocks(live, n_live);
+}
+
+static const int64_t sizes_bytes[] = { 32, 256, 1024, 3072, -1 };
+static const int64_t live_objects[] = { 1000, 1000000, -1 };
+
+const struct bm_case bm_cases[] = {
+    { "pool/malloc_free", pool_malloc_free, sizes_bytes, "bytes", 2 },
+    { "malloc/malloc_free", malloc_malloc_free, sizes_bytes, "bytes", 2 },
+    { "pool/churn", pool_churn, live_objects, "live_objects", 2 },
+    { "malloc/churn", malloc_churn, live_objects, "live_objects", 2 },
+    { "pool/read", pool_read, live_objects, "live_objects", 2 },
+    { "malloc/read", malloc_read, live_objects, "live_objects", 2 },
+    { 0 },
+};

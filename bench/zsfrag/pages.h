@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pages.h - memory of the tool itself: mapped, never from malloc, and touched
+ * at once, so that it disturbs no heap and is in the first footprint.
+ */
+#ifndef ZSFRAG_PAGES_H
+#define ZSFRAG_PAGES_H
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+/* Zeroed, resident; NULL when there is no memory. Never given back. */
+static inline void *pages_map(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+#endif /* ZSFRAG_PAGES_H */
