@@ -23,7 +23,7 @@ void zs_survey_free(struct zs_survey *s);
 
 /* Empty the victims, consolidate, give memory back but for `keep_blocks` empty
  * blocks. May wait for readers. pass_lock held. */
-void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
-                 uint32_t keep_blocks, struct zs_compact_result *r);
+void zs_pass_run(struct zs_arena *a, struct zs_survey *s, uint32_t keep_blocks,
+                 struct zs_compact_result *r);
 
 #endif /* ZS_COMPACTOR_PASS_H */

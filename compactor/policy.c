@@ -45,8 +45,7 @@ static bool is_worth_it(const struct zs_block_figures *f)
 {
     uint64_t resident = (uint64_t)f->n_resident * ZS_PAGE_BYTES;
 
-    return f->live_bytes * 100 <=
-           resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
+    return f->live_bytes * 100 <= resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
 }
 
 size_t zs_policy_choose(struct zs_block_figures *f, size_t n)

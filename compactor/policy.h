@@ -32,7 +32,7 @@ struct zs_block_figures {
     uint32_t block;      /* its number */
     uint32_t n_used;     /* pages with an owner */
     uint32_t n_resident; /* pages with memory, used or free */
-    uint32_t n_fixed;    /* pages that cannot be moved: the block cannot empty */
+    uint32_t n_fixed;    /* pages that cannot be moved; it cannot be emptied */
     uint64_t live_bytes; /* of objects; whole pages for other owners */
 };
 

@@ -41,7 +41,7 @@ typedef uint8_t zs_page_type_t; /* 1..ZS_PAGE_TYPE_MAX; 0 is no type */
 
 /** Answer of migrate_page. */
 enum zs_migrate_result {
-    ZS_MIGRATE_DONE,    /**< contents and ownership are at dst; src is given up */
+    ZS_MIGRATE_DONE,    /**< contents and owner are at dst; src is given up */
     ZS_MIGRATE_RETRY,   /**< busy just now: ask again */
     ZS_MIGRATE_REFUSED, /**< not in this pass */
     ZS_MIGRATE_GONE,    /**< the owner has lawfully freed src meanwhile */

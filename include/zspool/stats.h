@@ -40,7 +40,7 @@ struct zs_arena;
     X(n_limbo_slots, "slots that wait for readers")                            \
     X(objects_moved, "objects moved by compaction, ever")                      \
     X(bytes_moved, "bytes of those")                                           \
-    X(moves_stopped, "zspage moves stopped for a writer, ever")               \
+    X(moves_stopped, "zspage moves stopped for a writer, ever")                \
     X(moves_busy, "zspages skipped because a writer held them, ever")
 
 #define ZS_STATS_FIELD_(name, text) uint64_t name;

@@ -99,9 +99,8 @@ ZS_API ZS_MUST_CHECK int zs_store_get(struct zs_store *store, zs_handle_t h,
                                       void *buf, size_t cap, size_t *len);
 
 /** Give a handle a new value; on error the old one stays. Errors as put. */
-ZS_API ZS_MUST_CHECK int zs_store_replace(struct zs_store *store,
-                                          zs_handle_t h, const void *data,
-                                          size_t len);
+ZS_API ZS_MUST_CHECK int zs_store_replace(struct zs_store *store, zs_handle_t h,
+                                          const void *data, size_t len);
 
 /** Length of a value as it was put. */
 ZS_API size_t zs_store_length(struct zs_store *store, zs_handle_t h);

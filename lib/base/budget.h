@@ -30,9 +30,9 @@ static inline bool zs_budget_try_charge(struct zs_budget *b, uint64_t bytes)
         if (b->limit != 0 && now + bytes > b->limit) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(
-        &b->used, &now, now + bytes, memory_order_relaxed,
-        memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&b->used, &now, now + bytes,
+                                                    memory_order_relaxed,
+                                                    memory_order_relaxed));
     return true;
 }
 

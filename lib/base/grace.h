@@ -50,10 +50,10 @@ struct zs_grace {
     struct zs_lock flush_lock; /* one FLUSH round at a time */
     pthread_cond_t idle;
     struct zs_grace_member *members;
-    bool async;          /* an ASYNC round is under way */
-    bool again;          /* and another one is wanted after it */
-    bool finishing;      /* liburcu's thread is in finish(ASYNC) */
-    unsigned n_leaving;  /* members that wait for async to end */
+    bool async;         /* an ASYNC round is under way */
+    bool again;         /* and another one is wanted after it */
+    bool finishing;     /* liburcu's thread is in finish(ASYNC) */
+    unsigned n_leaving; /* members that wait for async to end */
     struct rcu_head head;
     _Atomic uint64_t deferred_bytes; /* waiting now; relaxed counters */
     _Atomic uint64_t deferred_peak;

@@ -23,8 +23,8 @@ int zs_granules_init(struct zs_granules *g, uint32_t n_granules,
     n_granules += (0 - n_granules) % ZS_GRANULES_PER_PAGE;
     g->n_granules = n_granules;
     g->budget = budget;
-    g->base = zs_os.reserve((size_t)n_granules * ZS_GRANULE_BYTES,
-                            ZS_OS_PAGE_BYTES);
+    g->base =
+        zs_os.reserve((size_t)n_granules * ZS_GRANULE_BYTES, ZS_OS_PAGE_BYTES);
     if (!g->base) {
         return -ENOMEM;
     }
@@ -119,8 +119,8 @@ void zs_granules_free(struct zs_granules *g, uint32_t first, unsigned n)
     lower_hints(g, first);
     for (; w <= last; w++) {
         if (g->map[w] == 0) { /* G1 */
-            int err = zs_os.release(g->base + w * ZS_OS_PAGE_BYTES,
-                                    ZS_OS_PAGE_BYTES);
+            int err =
+                zs_os.release(g->base + w * ZS_OS_PAGE_BYTES, ZS_OS_PAGE_BYTES);
 
             /* A page that stays is harmless, and is counted as gone. */
             (void)err;

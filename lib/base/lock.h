@@ -46,7 +46,7 @@ extern _Thread_local unsigned zs_held_ranks; /* a bit per rank */
         zs_held_ranks |= 1u << (r);                                            \
     } while (0)
 #define ZS_RANK_DROP_(r) (zs_held_ranks &= ~(1u << (r)))
-#define ZS_ASSERT_HELD(l) ZS_CHECK(zs_held_ranks & (1u << (l)->rank))
+#define ZS_ASSERT_HELD(l) ZS_CHECK(zs_held_ranks &(1u << (l)->rank))
 #define ZS_ASSERT_NONE_FROM(r) ZS_CHECK(zs_held_ranks >> (r) == 0)
 #else
 #define ZS_RANK_TAKE_(r) ((void)0)

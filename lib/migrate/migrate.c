@@ -96,8 +96,7 @@ void zs_putback_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
 }
 
 static enum zs_migrate_result ask_owner(struct zs_arena *a, zs_pfn_t dst,
-                                        zs_pfn_t src,
-                                        enum zs_migrate_mode mode)
+                                        zs_pfn_t src, enum zs_migrate_mode mode)
 {
     uint32_t word = zs_page_word(zs_page(a, src));
     enum zs_migrate_result result = ZS_MIGRATE_GONE;
@@ -112,9 +111,9 @@ static enum zs_migrate_result ask_owner(struct zs_arena *a, zs_pfn_t dst,
     return result;
 }
 
-enum zs_migrate_result
-zs_migrate_movable_ops_page(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
-                            enum zs_migrate_mode mode)
+enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
+                                                   zs_pfn_t dst, zs_pfn_t src,
+                                                   enum zs_migrate_mode mode)
 {
     enum zs_migrate_result result = ask_owner(a, dst, src, mode);
 
@@ -130,8 +129,7 @@ zs_migrate_movable_ops_page(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
         let_go(a, src);
         break;
     case ZS_MIGRATE_RETRY:
-        atomic_fetch_add_explicit(&a->migrate_retries, 1,
-                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(&a->migrate_retries, 1, memory_order_relaxed);
         break;
     case ZS_MIGRATE_REFUSED:
         break;
@@ -249,8 +247,8 @@ static unsigned migrate_once(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
             break;
         }
         ZS_STEP(ZS_STEP_PAGE_DST);
-        n_left += migrate_run(a, pages + done, len, dst, pages + n_left, mode,
-                              again);
+        n_left +=
+            migrate_run(a, pages + done, len, dst, pages + n_left, mode, again);
         done += len;
     }
     return n_left;

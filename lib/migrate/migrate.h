@@ -31,9 +31,9 @@ void zs_putback_movable_ops_page(struct zs_arena *a, zs_pfn_t page);
  *   GONE     src was freed by its owner and is finished; dst is the caller's
  *   RETRY, REFUSED   src is isolated as before; dst is the caller's
  */
-enum zs_migrate_result
-zs_migrate_movable_ops_page(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
-                            enum zs_migrate_mode mode);
+enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
+                                                   zs_pfn_t dst, zs_pfn_t src,
+                                                   enum zs_migrate_mode mode);
 
 /*
  * Migrate up to ZS_MIGRATE_BATCH isolated pages. Returns how many were not

@@ -65,8 +65,7 @@ static void init_sizes(struct zs_arena *a, const struct zs_arena_config *cfg)
     size_t reserve =
         cfg->reserve_bytes ? cfg->reserve_bytes : DEFAULT_RESERVE_BYTES;
 
-    a->n_blocks =
-        (uint32_t)((reserve + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES);
+    a->n_blocks = (uint32_t)((reserve + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES);
     a->bytes = (size_t)a->n_blocks * ZS_BLOCK_BYTES;
     a->retain_blocks = a->n_blocks;
     if (cfg->retain_bytes == ZS_RETAIN_NOTHING) {

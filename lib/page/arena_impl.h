@@ -16,8 +16,8 @@ struct zs_evacuation_ops;
 
 /* One page type (lib/migrate/page_type.c). */
 struct zs_page_type {
-    const char *name; /* guarded by types_lock */
-    bool taken;       /* guarded by types_lock */
+    const char *name;                           /* guarded by types_lock */
+    bool taken;                                 /* guarded by types_lock */
     _Atomic(const struct zs_movable_ops *) ops; /* release at registration,
                                                    acquire at look-up */
     void *ctx;                                  /* set before ops */
@@ -47,7 +47,7 @@ struct zs_arena {
     uint64_t n_pages_used;
     uint64_t n_blocks_released;
     uint64_t bytes_released;
-    _Atomic uint64_t pages_migrated;  /* relaxed counters */
+    _Atomic uint64_t pages_migrated; /* relaxed counters */
     _Atomic uint64_t migrate_retries;
 
     /* pages in LIMBO; the lists are linked by the descriptors' owner words */

@@ -44,8 +44,7 @@ static inline uint32_t zs_page_owner(struct zs_arena *a, zs_pfn_t pfn)
 static inline void zs_page_set_owner(struct zs_arena *a, zs_pfn_t pfn,
                                      uint32_t owner)
 {
-    atomic_store_explicit(&zs_page(a, pfn)->owner, owner,
-                          memory_order_release);
+    atomic_store_explicit(&zs_page(a, pfn)->owner, owner, memory_order_release);
 }
 
 /* Make pages of the caller's resident. 0, or -ENOMEM: the limit, or the

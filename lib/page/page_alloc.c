@@ -87,8 +87,8 @@ static uint32_t pick_open_locked(struct zs_arena *a, unsigned n)
              i = a->blocks[i].next, looked++) {
             const struct zs_block *b = &a->blocks[i];
 
-            if (b->run_hint >= n && (best == ZS_BLOCK_NONE ||
-                                     b->n_used > a->blocks[best].n_used)) {
+            if (b->run_hint >= n &&
+                (best == ZS_BLOCK_NONE || b->n_used > a->blocks[best].n_used)) {
                 best = i;
             }
         }
@@ -204,8 +204,7 @@ int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
     if (at == ZS_PFN_NONE) {
         return -ENOMEM;
     }
-    atomic_fetch_add_explicit(&a->types[type].n_pages, n,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&a->types[type].n_pages, n, memory_order_relaxed);
     for (unsigned i = 0; i < n; i++) {
         zs_page_set_owner(a, at + i, 0);
         zs_page_alloc_edge(zs_page(a, at + i), type);
@@ -221,8 +220,8 @@ bool zs_block_settle_locked(struct zs_arena *a, uint32_t block)
     struct zs_block *b = &a->blocks[block];
 
     ZS_ASSERT_HELD(&a->lock);
-    if (b->n_used == 0 && (b->state == ZS_BLOCK_CLOSED ||
-                           a->n_blocks_idle >= a->retain_blocks)) {
+    if (b->n_used == 0 &&
+        (b->state == ZS_BLOCK_CLOSED || a->n_blocks_idle >= a->retain_blocks)) {
         b->state = ZS_BLOCK_BUSY;
         return true;
     }
@@ -256,8 +255,7 @@ static void reclaim_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         zs_page_reclaim_edge(zs_page(a, first + i));
     }
-    atomic_fetch_sub_explicit(&a->types[type].n_pages, n,
-                              memory_order_relaxed);
+    atomic_fetch_sub_explicit(&a->types[type].n_pages, n, memory_order_relaxed);
     zs_lock_acquire(&a->lock);
     release = give_locked(a, first, n);
     zs_lock_release(&a->lock);

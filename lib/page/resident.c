@@ -141,8 +141,7 @@ static uint64_t release_pages(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
     uint64_t gone;
 
-    if (zs_os.release(zs_page_addr(a, first), (size_t)n * ZS_PAGE_BYTES) !=
-        0) {
+    if (zs_os.release(zs_page_addr(a, first), (size_t)n * ZS_PAGE_BYTES) != 0) {
         return 0;
     }
     gone = (uint64_t)set_resident(a, first, n, false) * ZS_PAGE_BYTES;
@@ -193,8 +192,7 @@ static uint64_t release_idle_runs(struct zs_arena *a, uint32_t block)
 static uint64_t release_whole(struct zs_arena *a, uint32_t block)
 {
     struct zs_block *b = &a->blocks[block];
-    uint64_t gone =
-        release_pages(a, block * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
+    uint64_t gone = release_pages(a, block * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
     int err = zs_os.release(&a->pages[(size_t)block * ZS_BLOCK_PAGES],
                             ZS_BLOCK_PAGES * sizeof(struct zs_page));
 

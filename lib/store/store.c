@@ -55,7 +55,7 @@
 #include "sized_read.h"
 #include "value_header.h"
 
-#define HEAD_ROOM 16u   /* before the payload in the work buffer */
+#define HEAD_ROOM 16u /* before the payload in the work buffer */
 #define CACHE_LINE_BYTES 64u
 #define FETCH_BYTES (8 * CACHE_LINE_BYTES) /* see fetch_ahead() */
 

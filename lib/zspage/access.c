@@ -75,8 +75,8 @@ size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
     size_t bytes;
 
     zs_read_lock();
-    bytes = zspage_slot_bytes(zspage_at(
-        pool, zs_slot_zspage(live_word(pool, h.raw, "zs_obj_size"))));
+    bytes = zspage_slot_bytes(
+        zspage_at(pool, zs_slot_zspage(live_word(pool, h.raw, "zs_obj_size"))));
     zs_read_unlock();
     return bytes;
 }
@@ -191,9 +191,9 @@ static uint32_t switch_word(struct zs_pool *pool, uint32_t h, uint32_t word)
     uint32_t old = live_word(pool, h, "zs_obj_replace");
 
     /* release: the new bytes are there; acquire: so is what led to the old */
-    while (!atomic_compare_exchange_weak_explicit(
-        &pool->handles.slots[h], &old, word, memory_order_acq_rel,
-        memory_order_acquire)) {
+    while (!atomic_compare_exchange_weak_explicit(&pool->handles.slots[h], &old,
+                                                  word, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
         if (!zs_slot_is_live(old)) {
             bad_handle(pool, h, "zs_obj_replace");
         }

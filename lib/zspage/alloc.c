@@ -22,8 +22,8 @@ static int take_handle_locked(struct zs_pool *pool, struct zs_class *cl,
 {
     ZS_ASSERT_HELD(&cl->lock);
     if (cl->n_stock == 0) {
-        int n = zs_handles_take(&pool->handles, cl->stock,
-                                ZS_STOCK_HANDLES / 2);
+        int n =
+            zs_handles_take(&pool->handles, cl->stock, ZS_STOCK_HANDLES / 2);
 
         if (n < 0) {
             return n;
@@ -217,8 +217,8 @@ void zs_free(struct zs_pool *pool, zs_handle_t h)
     w = lock_class_of_handle(pool, h.raw, &cl, "zs_free");
     zp = zspage_at(pool, zs_slot_zspage(w));
     if (!atomic_compare_exchange_strong_explicit(
-            &pool->handles.slots[h.raw], &w, ZS_SLOT_FREE,
-            memory_order_acq_rel, memory_order_relaxed)) {
+            &pool->handles.slots[h.raw], &w, ZS_SLOT_FREE, memory_order_acq_rel,
+            memory_order_relaxed)) {
         bad_handle(pool, h.raw, "zs_free"); /* freed or replaced at once */
     }
     class_give_slot_locked(pool, cl, zp, zs_slot_index(w));

@@ -50,8 +50,7 @@ static void unlink_from_list(struct zs_pool *pool, struct zs_class *cl,
     }
 }
 
-static void relist(struct zs_pool *pool, struct zs_class *cl,
-                   struct zspage *zp)
+static void relist(struct zs_pool *pool, struct zs_class *cl, struct zspage *zp)
 {
     if (zp->phase == ZSPAGE_ATTACHED && list_for(zp) != zp->list) {
         unlink_from_list(pool, cl, zp);
@@ -104,8 +103,7 @@ struct zspage *class_pick_resident_locked(struct zs_pool *pool,
 {
     ZS_ASSERT_HELD(&cl->lock);
     for (int l = ZS_LIST_PARTIAL_LAST; l >= 0; l--) {
-        for (uint32_t n = cl->lists[l]; n != 0;
-             n = zspage_at(pool, n)->next) {
+        for (uint32_t n = cl->lists[l]; n != 0; n = zspage_at(pool, n)->next) {
             if (zspage_room(zspage_at(pool, n)) > 0) {
                 return zspage_at(pool, n);
             }
@@ -165,8 +163,8 @@ void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
     relist(pool, cl, zp);
 }
 
-/* One empty zspage stays when the class has no other free slot, so that a load at
- * the boundary does not make and release one each time. */
+/* One empty zspage stays when the class has no other free slot, so that a load
+ * at the boundary does not make and release one each time. */
 static bool keep_empty(const struct zs_class *cl, const struct zspage *zp)
 {
     return cl->slot_bytes != 0 && cl->n_free == zspage_free_slots(zp);

@@ -210,8 +210,7 @@ static struct zspage *last_zspage_locked(struct zs_pool *pool,
 /* Pages that a zspage would not need if its objects lay in front. */
 static unsigned spare_pages(const struct zspage *zp)
 {
-    unsigned need =
-        pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
+    unsigned need = pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
 
     return zp->n_resident_pages - need;
 }

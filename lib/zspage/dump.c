@@ -8,8 +8,8 @@ static void dump_class(int fd, const struct zs_class *cl)
 {
     uint64_t slots = (uint64_t)cl->n_zspages * cl->n_slots;
 
-    dprintf(fd, "%8u %6u %5u %8u %10llu %10llu %6llu %5.1f%%\n",
-            cl->slot_bytes, cl->n_slots, cl->n_pages, cl->n_zspages,
+    dprintf(fd, "%8u %6u %5u %8u %10llu %10llu %6llu %5.1f%%\n", cl->slot_bytes,
+            cl->n_slots, cl->n_pages, cl->n_zspages,
             (unsigned long long)cl->n_live, (unsigned long long)cl->n_free,
             (unsigned long long)cl->n_limbo,
             slots ? 100.0 * (double)cl->n_live / (double)slots : 100.0);
@@ -41,8 +41,7 @@ static void dump_lists(const struct zs_pool *pool, int fd,
                        const struct zs_class *cl)
 {
     for (unsigned l = 0; l < ZS_NR_LISTS; l++) {
-        for (uint32_t n = cl->lists[l]; n != 0;
-             n = zspage_at(pool, n)->next) {
+        for (uint32_t n = cl->lists[l]; n != 0; n = zspage_at(pool, n)->next) {
             dump_zspage(pool, fd, zspage_at(pool, n));
         }
     }
@@ -50,8 +49,8 @@ static void dump_lists(const struct zs_pool *pool, int fd,
 
 void zs_pool_dump(struct zs_pool *pool, int fd)
 {
-    dprintf(fd, "%8s %6s %5s %8s %10s %10s %6s %6s\n", "slot", "slots",
-            "pages", "zspages", "live", "free", "limbo", "used");
+    dprintf(fd, "%8s %6s %5s %8s %10s %10s %6s %6s\n", "slot", "slots", "pages",
+            "zspages", "live", "free", "limbo", "used");
     for (unsigned i = 0; i < pool->n_classes; i++) {
         struct zs_class *cl = &pool->classes[i];
 

@@ -44,8 +44,8 @@ static int take_number(struct zs_pool *pool, unsigned n_slots, uint32_t *number,
     return err;
 }
 
-static void give_number(struct zs_pool *pool, unsigned n_slots,
-                        uint32_t number, uint32_t side)
+static void give_number(struct zs_pool *pool, unsigned n_slots, uint32_t number,
+                        uint32_t side)
 {
     zs_lock_acquire(&pool->table_lock);
     zs_granules_free(&pool->sides, side, side_granules(n_slots));
@@ -118,13 +118,14 @@ static int place_alloc_split(struct zs_pool *pool, struct place *p)
     p->base = ZS_PFN_NONE;
     p->chain = chain;
     for (chain->n = 0; chain->n < p->n; chain->n++) {
-        int err = zs_pages_alloc(pool->arena, pool->type, 1,
-                                 &chain->pages[chain->n]);
+        int err =
+            zs_pages_alloc(pool->arena, pool->type, 1, &chain->pages[chain->n]);
 
         if (err) {
             /* chain->n pages were taken; its charge is for p->n */
-            zs_budget_uncharge_metadata(
-                &pool->arena->budget, chain_bytes(p->n) - chain_bytes(chain->n));
+            zs_budget_uncharge_metadata(&pool->arena->budget,
+                                        chain_bytes(p->n) -
+                                            chain_bytes(chain->n));
             place_free(pool, p);
             return err;
         }
@@ -149,8 +150,7 @@ static int place_populate(struct zs_pool *pool, const struct place *p,
     int err = 0;
 
     if (p->base != ZS_PFN_NONE) {
-        return n == 0 ? 0
-                      : zs_pages_populate(pool->arena, p->base + first, n);
+        return n == 0 ? 0 : zs_pages_populate(pool->arena, p->base + first, n);
     }
     for (unsigned i = first; i < first + n && !err; i++) {
         err = zs_pages_populate(pool->arena, p->chain->pages[i], 1);
@@ -367,8 +367,8 @@ static int grow_zspage(struct zs_pool *pool, struct zs_class *cl,
 
 /* The fullest zspage with a free slot, GROWING and pinned, if it has no room.
  * NULL: the class has none, or *has_room already. */
-static struct zspage *take_for_growth(struct zs_pool *pool,
-                                      struct zs_class *cl, bool *has_room)
+static struct zspage *take_for_growth(struct zs_pool *pool, struct zs_class *cl,
+                                      bool *has_room)
 {
     struct zspage *zp;
     bool pinned;
@@ -458,8 +458,7 @@ void zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
     }
     place = place_of(zp); /* pinned: it does not change */
     if (place.base != ZS_PFN_NONE && keep < zp->n_pages) {
-        zs_pages_depopulate(pool->arena, place.base + keep,
-                            zp->n_pages - keep);
+        zs_pages_depopulate(pool->arena, place.base + keep, zp->n_pages - keep);
     } else {
         for (unsigned i = keep; i < zp->n_pages; i++) {
             zs_pages_depopulate(pool->arena, place_pfn(&place, i), 1);

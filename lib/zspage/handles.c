@@ -34,8 +34,7 @@ static size_t full_bytes(const struct zs_handles *t)
 int zs_handles_init(struct zs_handles *t, uint32_t n, struct zs_budget *b)
 {
     memset(t, 0, sizeof(*t));
-    t->n_handles =
-        (n + ZS_GROUP_HANDLES) / ZS_GROUP_HANDLES * ZS_GROUP_HANDLES;
+    t->n_handles = (n + ZS_GROUP_HANDLES) / ZS_GROUP_HANDLES * ZS_GROUP_HANDLES;
     t->budget = b;
     t->slots = zs_os.reserve(slots_bytes(t), ZS_OS_PAGE_BYTES);
     if (!t->slots) {

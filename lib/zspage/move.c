@@ -195,12 +195,10 @@ static bool switch_locked(const struct batch *b, const struct move *m)
         &b->pool->handles.slots[m->handle], &expected, m->to,
         memory_order_release, memory_order_relaxed);
     if (switched) {
-        class_limbo_slot_locked(b->pool, b->cl, b->src,
-                                zs_slot_index(m->from));
+        class_limbo_slot_locked(b->pool, b->cl, b->src, zs_slot_index(m->from));
         b->cl->objects_moved++;
         b->cl->bytes_moved += zspage_slot_bytes(b->src);
-        zs_grace_count_moved(&b->pool->arena->grace,
-                             zspage_slot_bytes(b->src));
+        zs_grace_count_moved(&b->pool->arena->grace, zspage_slot_bytes(b->src));
     }
     ZS_STEP(ZS_STEP_OBJ_SWITCHING);
     return switched; /* else freed or replaced meanwhile */

@@ -146,9 +146,8 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     return ZS_MIGRATE_DONE;
 }
 
-static enum zs_migrate_result migrate_page(void *ctx, zs_pfn_t dst,
-                                           zs_pfn_t src,
-                                           enum zs_migrate_mode mode)
+static enum zs_migrate_result
+migrate_page(void *ctx, zs_pfn_t dst, zs_pfn_t src, enum zs_migrate_mode mode)
 {
     struct zs_pool *pool = ctx;
     enum zs_migrate_result result = ZS_MIGRATE_RETRY;

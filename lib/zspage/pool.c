@@ -60,8 +60,7 @@ static int init_tables(struct zs_pool *pool, const struct zs_pool_config *cfg)
     struct zs_budget *b = &pool->arena->budget;
     uint32_t zspages = n_zspages(cfg, pool->arena);
     uint32_t none;
-    int err =
-        zs_handles_init(&pool->handles, n_handles(cfg, pool->arena), b);
+    int err = zs_handles_init(&pool->handles, n_handles(cfg, pool->arena), b);
 
     if (err) {
         return err;
@@ -106,8 +105,8 @@ static int init_type(struct zs_pool *pool)
     if (err) {
         return err;
     }
-    err = zs_set_movable_ops(pool->arena, pool->type, &zspage_movable_ops,
-                             pool);
+    err =
+        zs_set_movable_ops(pool->arena, pool->type, &zspage_movable_ops, pool);
     ZS_CHECK(err == 0); /* a fresh type has none */
     zs_set_evacuation_ops(pool->arena, pool->type, &zspage_evacuation_ops,
                           pool);

@@ -35,13 +35,13 @@ enum {
 #define ZS_STOCK_HANDLES 16u /* free handles that a class keeps at hand */
 
 struct zs_class {
-    struct zs_lock lock; /* rank CLASS; guards all below */
-    uint32_t slot_bytes; /* set once; 0: the class of runs */
-    uint16_t n_slots;    /* set once */
-    uint16_t n_pages;    /* set once */
+    struct zs_lock lock;         /* rank CLASS; guards all below */
+    uint32_t slot_bytes;         /* set once; 0: the class of runs */
+    uint16_t n_slots;            /* set once */
+    uint16_t n_pages;            /* set once */
     uint32_t lists[ZS_NR_LISTS]; /* zspage numbers; 0: empty */
     uint32_t n_zspages;
-    uint64_t n_free;   /* slots of ATTACHED zspages that are not used */
+    uint64_t n_free; /* slots of ATTACHED zspages that are not used */
     uint64_t n_live;
     uint64_t live_bytes;
     uint64_t n_limbo;

@@ -135,12 +135,12 @@ static uint32_t div_up(uint32_t a, uint32_t b)
 }
 
 /* The chain of least cost for slots of this size; the shortest of equals. */
-static struct zs_size_class cheapest_chain(
-    const struct zs_size_class_rule *rule, uint32_t slot_bytes)
+static struct zs_size_class
+cheapest_chain(const struct zs_size_class_rule *rule, uint32_t slot_bytes)
 {
     uint32_t for_one = div_up(slot_bytes, ZS_CLASS_PAGE_BYTES);
-    uint32_t for_all = div_up(slot_bytes * ZS_MAX_SLOTS_PER_ZSPAGE,
-                              ZS_CLASS_PAGE_BYTES);
+    uint32_t for_all =
+        div_up(slot_bytes * ZS_MAX_SLOTS_PER_ZSPAGE, ZS_CLASS_PAGE_BYTES);
     uint32_t min = larger(for_one, smaller(for_all, rule->min_pages));
     uint32_t max = slot_bytes <= ZS_CLASS_PAGE_BYTES ? rule->max_pages
                                                      : rule->large_max_pages;
@@ -227,9 +227,8 @@ unsigned zs_size_classes_build(const struct zs_size_class_rule *rule,
 
 static bool class_is_valid(const struct zs_size_class *cl, uint32_t prev_bytes)
 {
-    uint32_t apart = prev_bytes >= ZS_CLASS_PAGE_BYTES
-                         ? ZS_CLASS_COARSE_GRANULE
-                         : ZS_CLASS_FINE_GRANULE;
+    uint32_t apart = prev_bytes >= ZS_CLASS_PAGE_BYTES ? ZS_CLASS_COARSE_GRANULE
+                                                       : ZS_CLASS_FINE_GRANULE;
 
     return cl->slot_bytes % 4 == 0 && cl->slot_bytes >= prev_bytes + apart &&
            cl->n_pages <= ZS_MAX_PAGES_PER_ZSPAGE && cl->n_slots >= 1 &&

@@ -100,8 +100,8 @@ static inline unsigned zs_size_class_of(size_t bytes)
     ZS_ASSERT(t->n_classes != 0);
     ZS_ASSERT(bytes - 1 < ZS_LARGEST_CLASS_BYTES);
     if (bytes <= ZS_CLASS_PAGE_BYTES) {
-        return t->fine[(bytes + ZS_CLASS_FINE_GRANULE - 1) /
-                       ZS_CLASS_FINE_GRANULE];
+        return t
+            ->fine[(bytes + ZS_CLASS_FINE_GRANULE - 1) / ZS_CLASS_FINE_GRANULE];
     }
     idx = t->coarse[bytes / ZS_CLASS_COARSE_GRANULE];
     return idx + (bytes > t->classes[idx].slot_bytes);

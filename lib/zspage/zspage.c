@@ -69,8 +69,8 @@ bool zspage_owns(const struct zspage *zp, zs_pfn_t pfn, unsigned place)
 
 unsigned zspage_n_resident_slots(const struct zspage *zp)
 {
-    size_t n = (size_t)zp->n_resident_pages * ZS_PAGE_BYTES /
-               zspage_slot_bytes(zp);
+    size_t n =
+        (size_t)zp->n_resident_pages * ZS_PAGE_BYTES / zspage_slot_bytes(zp);
 
     return n < zp->n_slots ? (unsigned)n : zp->n_slots;
 }
@@ -114,8 +114,8 @@ void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx,
 /* Stamps wrap; a slot waits for a round or two, not for thousands. */
 static bool is_before(uint32_t entry, uint32_t round)
 {
-    uint32_t age = (round - (entry >> ZS_SIDE_STAMP_SHIFT)) &
-                   ZS_SIDE_STAMP_MASK;
+    uint32_t age =
+        (round - (entry >> ZS_SIDE_STAMP_SHIFT)) & ZS_SIDE_STAMP_MASK;
 
     return age != 0 && age <= ZS_SIDE_STAMP_MASK / 2;
 }

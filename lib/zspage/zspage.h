@@ -74,24 +74,24 @@ enum zspage_phase {
 
 struct zspage {
     /* for readers */
-    _Atomic uint32_t first;      /* first page + 1; 0 when split, or none */
+    _Atomic uint32_t first; /* first page + 1; 0 when split, or none */
     _Atomic uint32_t slot_bytes;
     _Atomic(struct zs_chain *) chain; /* when split; else means nothing */
-    _Atomic uint32_t word;       /* MOVING, STOP and pins */
+    _Atomic uint32_t word;            /* MOVING, STOP and pins */
     _Atomic uint16_t class_idx;
-    uint16_t n_slots;            /* set before it is published */
+    uint16_t n_slots; /* set before it is published */
     /* C */
-    uint32_t side;               /* granule of the side array */
-    uint32_t prev, next;         /* fullness list; 0: end */
-    uint32_t limbo_link;         /* guarded by limbo lock */
+    uint32_t side;       /* granule of the side array */
+    uint32_t prev, next; /* fullness list; 0: end */
+    uint32_t limbo_link; /* guarded by limbo lock */
     uint16_t n_live, n_limbo;
     uint16_t fresh;
     uint16_t free_head, limbo_head;
-    uint8_t phase;               /* enum zspage_phase */
-    uint8_t list;                /* which list, ATTACHED or DETACHED */
-    uint32_t n_resident_pages;   /* of the front of the chain */
+    uint8_t phase;             /* enum zspage_phase */
+    uint8_t list;              /* which list, ATTACHED or DETACHED */
+    uint32_t n_resident_pages; /* of the front of the chain */
     uint32_t n_pages;
-    uint32_t spare;              /* makes it one granule */
+    uint32_t spare; /* makes it one granule */
 };
 _Static_assert(sizeof(struct zspage) == ZS_GRANULE_BYTES,
                "a zspage is one granule");
@@ -140,8 +140,7 @@ static inline bool zspage_try_close(struct zspage *zp)
 /* Mover: places are switched. Release pairs with zspage_try_pin(). */
 static inline void zspage_open(struct zspage *zp)
 {
-    uint32_t old =
-        atomic_exchange_explicit(&zp->word, 0, memory_order_release);
+    uint32_t old = atomic_exchange_explicit(&zp->word, 0, memory_order_release);
     ZS_ASSERT(old & ZSPAGE_MOVING);
     ZS_ASSERT((old & ZSPAGE_PINS_MASK) == 0);
 }
@@ -189,8 +188,8 @@ static inline zs_pfn_t zspage_pfn(const struct zspage *zp, unsigned i)
  * on lie side by side, of the `len` that are asked for.
  */
 static inline char *zspage_bytes(const struct zs_arena *a,
-                                 const struct zspage *zp, size_t at,
-                                 size_t len, size_t *room)
+                                 const struct zspage *zp, size_t at, size_t len,
+                                 size_t *room)
 {
     uint32_t first = atomic_load_explicit(&zp->first, memory_order_acquire);
     const struct zs_chain *chain;

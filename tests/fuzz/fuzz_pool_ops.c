@@ -117,10 +117,9 @@ static void replace(struct slot *s, struct input *in)
 static void write_all(struct slot *s, struct input *in)
 {
     s->seed = (uint8_t)next_byte(in);
-    REQUIRE(zs_obj_write(pool, s->h, 0, pattern + s->seed,
-                         s->size) == 0);
-    REQUIRE(zs_obj_write(pool, s->h, zs_obj_size(pool, s->h), pattern,
-                         1) == -ERANGE);
+    REQUIRE(zs_obj_write(pool, s->h, 0, pattern + s->seed, s->size) == 0);
+    REQUIRE(zs_obj_write(pool, s->h, zs_obj_size(pool, s->h), pattern, 1) ==
+            -ERANGE);
 }
 
 static void release(struct slot *s)

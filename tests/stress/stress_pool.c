@@ -108,8 +108,7 @@ static void check_value(const unsigned char *p, uint32_t number,
     REQUIRE(head.number == number);
     REQUIRE(head.version >= min_version);
     REQUIRE(head.len >= sizeof(head) && head.len <= room);
-    REQUIRE(head.sum ==
-            sum_of(p + sizeof(head), head.len - sizeof(head)));
+    REQUIRE(head.sum == sum_of(p + sizeof(head), head.len - sizeof(head)));
 }
 
 /* Shared lock held: replace and movers may be at work on it. */
@@ -117,8 +116,7 @@ static void read_value(uint32_t number)
 {
     struct value *v = &values[number];
     unsigned char local[ZS_LOCAL_COPY_BYTES];
-    uint32_t version =
-        atomic_load_explicit(&v->version, memory_order_acquire);
+    uint32_t version = atomic_load_explicit(&v->version, memory_order_acquire);
     const unsigned char *p = zs_obj_read_begin(pool, v->h, local);
 
     check_value(p, number, version, SIZE_MAX);
@@ -157,8 +155,8 @@ static void write_value(struct value *v, uint32_t number, unsigned char *buf,
                         uint64_t *s)
 {
     size_t room = zs_obj_size(pool, v->h);
-    size_t len = sizeof(struct head) +
-                 next_random(s) % (room - sizeof(struct head) + 1);
+    size_t len =
+        sizeof(struct head) + next_random(s) % (room - sizeof(struct head) + 1);
     uint32_t version = v->version + 1;
 
     make_value(buf, number, version, len);
@@ -167,8 +165,8 @@ static void write_value(struct value *v, uint32_t number, unsigned char *buf,
 }
 
 /* Only the value's changer comes here; readers go on. */
-static void replace_value(struct value *v, uint32_t number,
-                          unsigned char *buf, uint64_t *s)
+static void replace_value(struct value *v, uint32_t number, unsigned char *buf,
+                          uint64_t *s)
 {
     size_t len = random_len(s);
     uint32_t version = v->version + 1;
@@ -181,10 +179,10 @@ static void replace_value(struct value *v, uint32_t number,
 
 static void change_one(struct job *job, unsigned char *buf)
 {
-    uint32_t number = (uint32_t)(next_random(&job->seed) %
-                                 (N_VALUES / N_CHANGERS)) *
-                          N_CHANGERS +
-                      job->id;
+    uint32_t number =
+        (uint32_t)(next_random(&job->seed) % (N_VALUES / N_CHANGERS)) *
+            N_CHANGERS +
+        job->id;
     struct value *v = &values[number];
     unsigned op = (unsigned)(next_random(&job->seed) % 8);
 

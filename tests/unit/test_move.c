@@ -45,8 +45,7 @@ static int make_pool(void **state)
     assert_int_equal(zs_pool_create(&cfg, &pool), 0);
     for (unsigned i = 0; i < N_OBJECTS; i++) {
         memset(buf, byte_of(i), sizeof(buf));
-        assert_int_equal(zs_obj_create(pool, buf, sizeof(buf), &objects[i]),
-                         0);
+        assert_int_equal(zs_obj_create(pool, buf, sizeof(buf), &objects[i]), 0);
     }
     for (unsigned i = 0; i < N_OBJECTS; i += 2) {
         zs_free(pool, objects[i]);
@@ -217,8 +216,8 @@ static void free__during_the_copy_is_not_undone_by_the_mover(void **state)
     assert_int_equal(stats.n_zspages, 0);
 }
 
-static void reused_handle__is_not_hit_by_a_move_of_its_former_object(
-    void **state)
+static void
+reused_handle__is_not_hit_by_a_move_of_its_former_object(void **state)
 {
     pthread_t mover = start_halted(compact, ZS_STEP_OBJ_COPIED);
     unsigned char buf[OBJ_BYTES];
@@ -227,8 +226,7 @@ static void reused_handle__is_not_hit_by_a_move_of_its_former_object(
     for (unsigned i = 1; i < N_OBJECTS; i += 2) {
         zs_free(pool, objects[i]);
         memset(buf, byte_of(i), sizeof(buf));
-        assert_int_equal(zs_obj_create(pool, buf, sizeof(buf), &objects[i]),
-                         0);
+        assert_int_equal(zs_obj_create(pool, buf, sizeof(buf), &objects[i]), 0);
     }
     finish(mover);
     all_objects_are_right();
@@ -242,8 +240,7 @@ static void replace__during_the_copy_wins(void **state)
     (void)state;
     for (unsigned i = 1; i < N_OBJECTS; i += 2) {
         memset(buf, byte_of(i + 1), sizeof(buf));
-        assert_int_equal(zs_obj_replace(pool, objects[i], buf, sizeof(buf)),
-                         0);
+        assert_int_equal(zs_obj_replace(pool, objects[i], buf, sizeof(buf)), 0);
     }
     finish(mover);
     for (unsigned i = 1; i + 1 < N_OBJECTS; i += 2) {
@@ -409,8 +406,7 @@ static void pinned_zspage__is_skipped_not_waited_for(void **state)
 {
     struct zs_pool_stats stats;
     struct zspage *zp = zspage_at(
-        pool,
-        zs_slot_zspage(zs_slot_load(&pool->handles, objects[1].raw)));
+        pool, zs_slot_zspage(zs_slot_load(&pool->handles, objects[1].raw)));
 
     (void)state;
     assert_true(zspage_try_pin(zp));

@@ -104,8 +104,8 @@ static void every_size__is_stored_read_compacted_and_read_again(void **state)
 
 static void large_objects__are_moved_whole(void **state)
 {
-    static const size_t sizes[] = { 65537, 100000, 2 << 20, (2 << 20) + 1,
-                                    5000000, 16 << 20 };
+    static const size_t sizes[] = { 65537,         100000,  2 << 20,
+                                    (2 << 20) + 1, 5000000, 16 << 20 };
     enum { N = sizeof(sizes) / sizeof(sizes[0]) };
     unsigned char *buf = malloc(16 << 20);
     zs_handle_t h[N][3];
@@ -611,8 +611,7 @@ static void footprint__is_what_the_kernel_says(void **state)
     before = pss_bytes();
     pool = new_pool(0);
     for (unsigned i = 0; i < N; i++) {
-        assert_int_equal(zs_obj_create(pool, &stats, sizeof(stats), &h[i]),
-                         0);
+        assert_int_equal(zs_obj_create(pool, &stats, sizeof(stats), &h[i]), 0);
         assert_int_equal(zs_malloc(pool, 1 + i % 4000, &h[i]), 0);
     }
     for (unsigned i = 0; i < N; i += 2) {
