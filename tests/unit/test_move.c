@@ -302,6 +302,110 @@ static void write__during_the_copy_stops_the_mover_and_is_kept(void **state)
     }
 }
 
+/* --- what is freed at once after it was moved --- */
+
+static zs_handle_t victim;
+
+static void free_victim(enum zs_step step)
+{
+    if (step == ZS_STEP_OBJ_OPENED && victim.raw != 0) {
+        zs_handle_t h = victim;
+
+        victim.raw = 0;
+        zs_free(pool, h);
+    }
+}
+
+static void run__freed_right_after_its_move_is_released_once(void **state)
+{
+    enum { LARGE = 600 * 1024, N = 12 };
+    zs_handle_t runs[N];
+    struct zs_pool_stats stats;
+
+    (void)state;
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(zs_malloc(pool, LARGE, &runs[i]), 0);
+    }
+    for (unsigned i = 0; i + 1 < N; i++) {
+        zs_free(pool, runs[i]);
+    }
+    victim = runs[N - 1]; /* alone in the highest block */
+    atomic_store_explicit(&zs_step_hook, free_victim, memory_order_release);
+    while (victim.raw != 0) {
+        assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    }
+    atomic_store_explicit(&zs_step_hook, NULL, memory_order_release);
+    zs_pool_stats(pool, &stats);
+    assert_int_equal(stats.n_objects, N_OBJECTS / 2);
+    all_objects_are_right();
+}
+
+/* A class's last objects go up into the next class. There they are freed, and
+ * their zspage with them, before the mover is through. */
+static void object_moved_up__may_be_freed_at_once(void **state)
+{
+    zs_handle_t small, large;
+    struct zs_pool_stats stats;
+    void *unused = NULL;
+    pthread_t mover;
+
+    (void)state;
+    drop_pool(&unused);
+    assert_int_equal(zs_pool_create(NULL, &pool), 0);
+    memset(objects, 0, sizeof(objects));
+    assert_int_equal(zs_malloc(pool, 1000, &small), 0);
+    assert_int_equal(zs_malloc(pool, zs_obj_size(pool, small) + 1, &large), 0);
+    mover = start_halted(compact, ZS_STEP_OBJ_SWITCHING);
+    assert_int_equal(zs_obj_size(pool, small), zs_obj_size(pool, large));
+    zs_free(pool, small);
+    zs_free(pool, large);
+    finish(mover);
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    zs_pool_stats(pool, &stats);
+    assert_int_equal(stats.n_objects, 0);
+    assert_int_equal(stats.n_zspages, 0);
+}
+
+/* --- under a load of replaces --- */
+
+static _Atomic bool enough;
+
+static void *replace_for_ever(void *unused)
+{
+    unsigned char buf[OBJ_BYTES];
+
+    (void)unused;
+    while (!atomic_load_explicit(&enough, memory_order_relaxed)) {
+        for (unsigned i = 1; i < N_OBJECTS; i += 2) {
+            memset(buf, byte_of(i), sizeof(buf));
+            if (zs_obj_replace(pool, objects[i], buf, sizeof(buf)) != 0) {
+                return (void *)1;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void compact__returns_while_objects_are_replaced(void **state)
+{
+    pthread_t replacer;
+    void *result;
+
+    (void)state;
+    atomic_store(&enough, false);
+    assert_int_equal(pthread_create(&replacer, NULL, replace_for_ever, NULL),
+                     0);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    }
+    atomic_store(&enough, true);
+    pthread_join(replacer, &result);
+    assert_null(result);
+    all_objects_are_right();
+    zs_grace_flush(&zs_pool_arena(pool)->grace);
+    assert_int_equal(zs_grace_deferred(&zs_pool_arena(pool)->grace), 0);
+}
+
 /* --- one reader parked in a read section --- */
 
 static _Atomic bool parked, leave;
@@ -431,6 +535,9 @@ int main(void)
         MOVE_TEST(reused_handle__is_not_hit_by_a_move_of_its_former_object),
         MOVE_TEST(replace__during_the_copy_wins),
         MOVE_TEST(write__during_the_copy_stops_the_mover_and_is_kept),
+        MOVE_TEST(run__freed_right_after_its_move_is_released_once),
+        MOVE_TEST(object_moved_up__may_be_freed_at_once),
+        MOVE_TEST(compact__returns_while_objects_are_replaced),
         MOVE_TEST(parked_reader__stops_no_one_but_the_giving_back),
         MOVE_TEST(deferred_memory__is_bounded_while_a_reader_is_parked),
         MOVE_TEST(pinned_zspage__is_skipped_not_waited_for),

@@ -278,6 +278,25 @@ static void malloc_at_the_limit__in_a_read_section_does_not_hang(void **state)
     zs_pool_destroy(pool);
 }
 
+/* The fullest zspage cannot grow any more; slots freed in others will do. */
+static void limit__leaves_every_free_slot_usable(void **state)
+{
+    enum { MAX = 10000 };
+    static zs_handle_t h[MAX];
+    int err = 0;
+
+    (void)state;
+    pool = new_pool(LIMIT);
+    assert_true(fill_to_limit(h, MAX, &err) > 100);
+    for (unsigned i = 0; i < 30; i++) {
+        zs_free(pool, h[i]);
+    }
+    for (unsigned i = 0; i < 30; i++) {
+        assert_int_equal(zs_malloc(pool, 2000, &h[i]), 0);
+    }
+    zs_pool_destroy(pool);
+}
+
 static void limit__gives_way_after_a_compaction(void **state)
 {
     enum { MAX = 10000 };
@@ -316,6 +335,23 @@ static void zspage_numbers__run_out_with_enospc(void **state)
     assert_true(n >= 100);
     zs_free(pool, h[0]);
     assert_int_equal(zs_malloc(pool, 70000, &h[0]), 0);
+    zs_pool_destroy(pool);
+}
+
+/* Classes keep a few free handles at hand; the last ones are fetched there. */
+static void handles__of_other_classes_are_used_before_enospc(void **state)
+{
+    struct zs_pool_config cfg = {
+        .private_arena = { .reserve_bytes = 64 << 20 },
+        .max_objects = 1000,
+    };
+    zs_handle_t h;
+
+    (void)state;
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(zs_malloc(pool, 8 + i * 61 % 4000, &h), 0);
+    }
     zs_pool_destroy(pool);
 }
 
@@ -662,8 +698,10 @@ int main(void)
         POOL_TEST(replace__leaves_the_snapshot_of_an_open_read_alone),
         cmocka_unit_test(limit__is_a_clear_error_and_all_before_stays),
         cmocka_unit_test(malloc_at_the_limit__in_a_read_section_does_not_hang),
+        cmocka_unit_test(limit__leaves_every_free_slot_usable),
         cmocka_unit_test(limit__gives_way_after_a_compaction),
         cmocka_unit_test(zspage_numbers__run_out_with_enospc),
+        cmocka_unit_test(handles__of_other_classes_are_used_before_enospc),
         cmocka_unit_test(handles__run_out_with_enospc),
         POOL_TEST(populate_failure__is_enomem_and_passes),
         cmocka_unit_test(creation__fails_cleanly_at_every_call),
