@@ -14,15 +14,24 @@ static unsigned fullness(const struct zs_block_figures *f)
     return (unsigned)(f->live_bytes * STEPS / ZS_BLOCK_BYTES);
 }
 
-/* Emptiest first, and of those the highest; blocks that cannot be emptied at
- * the end. */
+/* What a victim gives back, in percent of its memory. */
+static bool is_worth_it(const struct zs_block_figures *f)
+{
+    uint64_t resident = (uint64_t)f->n_resident * ZS_PAGE_BYTES;
+
+    return f->n_fixed == 0 &&
+           f->live_bytes * 100 <= resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
+}
+
+/* Emptiest first, and of those the highest; blocks that cannot be emptied, or
+ * are not worth it, at the end. */
 static int by_cost(const void *pa, const void *pb)
 {
     const struct zs_block_figures *a = pa;
     const struct zs_block_figures *b = pb;
 
-    if ((a->n_fixed > 0) != (b->n_fixed > 0)) {
-        return a->n_fixed > 0 ? 1 : -1;
+    if (is_worth_it(a) != is_worth_it(b)) {
+        return is_worth_it(a) ? -1 : 1;
     }
     if (fullness(a) != fullness(b)) {
         return fullness(a) < fullness(b) ? -1 : 1;
@@ -40,14 +49,6 @@ static uint64_t total_live(const struct zs_block_figures *f, size_t n)
     return live;
 }
 
-/* What a victim gives back, in percent of its memory. */
-static bool is_worth_it(const struct zs_block_figures *f)
-{
-    uint64_t resident = (uint64_t)f->n_resident * ZS_PAGE_BYTES;
-
-    return f->live_bytes * 100 <= resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
-}
-
 size_t zs_policy_choose(struct zs_block_figures *f, size_t n)
 {
     uint64_t need = (total_live(f, n) + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES;
@@ -55,8 +56,8 @@ size_t zs_policy_choose(struct zs_block_figures *f, size_t n)
 
     qsort(f, n, sizeof(*f), by_cost);
     for (size_t i = 0; i < victims; i++) {
-        if (f[i].n_fixed > 0 || !is_worth_it(&f[i])) {
-            return i;
+        if (!is_worth_it(&f[i])) {
+            return i; /* so are all behind it */
         }
     }
     return victims;

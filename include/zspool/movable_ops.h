@@ -84,6 +84,7 @@ ZS_API ZS_MUST_CHECK int zs_page_type_create(struct zs_arena *arena,
  *
  * @retval 0       success
  * @retval -EBUSY  pages of the type exist; nothing was changed
+ * @retval -EINVAL  no such type
  */
 ZS_API ZS_MUST_CHECK int zs_page_type_destroy(struct zs_arena *arena,
                                               zs_page_type_t type);

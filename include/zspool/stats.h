@@ -25,7 +25,7 @@ struct zs_arena;
     X(deferred_bytes, "memory that waits for readers before it is free")       \
     X(deferred_peak_bytes, "the most of it at any time")                       \
     X(limit_bytes, "the configured limit, 0: none")                            \
-    X(n_blocks_used, "pageblocks with at least one page in use")               \
+    X(n_blocks_used, "pageblocks in use, or idle and not given back")          \
     X(n_blocks_released, "pageblocks given back whole, ever")                  \
     X(bytes_released, "bytes given back to the system, ever")                  \
     X(pages_migrated, "pages moved by migration, ever")                        \

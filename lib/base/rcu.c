@@ -19,6 +19,7 @@ void zs_may_wait(const char *func)
 
 void zs_wait_for_readers(void)
 {
+    zs_may_wait(__func__); /* callers say so earlier, by their own names */
     ZS_ASSERT_NONE_FROM(ZS_RANK_CLASS);
     urcu_bp_synchronize_rcu();
     ZS_TSAN_GRACE_PASSED();

@@ -78,8 +78,10 @@ int zs_page_type_destroy(struct zs_arena *a, zs_page_type_t type)
     zs_lock_acquire(&a->types_lock);
     if (!t->taken ||
         atomic_load_explicit(&t->n_pages, memory_order_acquire) != 0) {
+        int err = t->taken ? -EBUSY : -EINVAL;
+
         zs_lock_release(&a->types_lock);
-        return -EBUSY;
+        return err;
     }
     atomic_store_explicit(&t->ops, NULL, memory_order_relaxed);
     zs_lock_release(&a->types_lock);

@@ -198,8 +198,9 @@ int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
 
     ZS_ASSERT(n >= 1 && n <= ZS_MAX_RUN_PAGES && a->types[type].taken);
     at = try_take(a, n);
-    if (at == ZS_PFN_NONE && zs_arena_trim(a, 0) > 0) {
-        at = try_take(a, n); /* idle memory and blocks were in the way */
+    if (at == ZS_PFN_NONE) {
+        (void)zs_arena_trim(a, 0); /* idle memory and blocks are in the way */
+        at = try_take(a, n);
     }
     if (at == ZS_PFN_NONE) {
         return -ENOMEM;

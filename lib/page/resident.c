@@ -37,10 +37,9 @@ static int charge(struct zs_arena *a, uint64_t bytes)
     if (zs_budget_try_charge(&a->budget, bytes)) {
         return 0;
     }
-    if (zs_arena_trim(a, 0) > 0 && zs_budget_try_charge(&a->budget, bytes)) {
-        return 0;
-    }
-    return -ENOMEM;
+    (void)zs_arena_trim(a,
+                        0); /* whoever gives memory back, there may be some */
+    return zs_budget_try_charge(&a->budget, bytes) ? 0 : -ENOMEM;
 }
 
 int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes)
@@ -256,7 +255,10 @@ static uint64_t trim_block(struct zs_arena *a, uint32_t block)
     gone = release_idle_runs(a, block);
     zs_lock_acquire(&a->lock);
     a->bytes_released += gone;
-    empty = zs_block_settle_locked(a, block); /* emptied meanwhile? */
+    empty = b->n_used == 0; /* emptied meanwhile: it stays BUSY */
+    if (!empty) {
+        zs_block_relist_locked(a, block);
+    }
     zs_lock_release(&a->lock);
     if (empty) {
         gone += release_whole(a, block);

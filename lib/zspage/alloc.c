@@ -46,22 +46,18 @@ static void give_handle_locked(struct zs_pool *pool, struct zs_class *cl,
     cl->stock[cl->n_stock++] = h;
 }
 
-/* The handles that classes keep at hand, back to the table. Returns how many.
- * Called without a lock. */
-static unsigned return_stocks(struct zs_pool *pool)
+/* The handles that classes keep at hand, back to the table. Called without a
+ * lock. */
+static void return_stocks(struct zs_pool *pool)
 {
-    unsigned n = 0;
-
     for (unsigned i = 0; i < pool->n_classes; i++) {
         struct zs_class *cl = &pool->classes[i];
 
         zs_lock_acquire(&cl->lock);
         zs_handles_give(&pool->handles, cl->stock, cl->n_stock);
-        n += cl->n_stock;
         cl->n_stock = 0;
         zs_lock_release(&cl->lock);
     }
-    return n;
 }
 
 /* --- slots --- */
@@ -142,11 +138,16 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
                : place_in_run(pool, size, h, zp);
 }
 
-/* Is there more of what ran out? Idle memory, or handles in other stocks. */
-static bool scrape_together(struct zs_pool *pool, int err)
+/* More of what ran out: idle memory, or handles in other stocks. (What others
+ * give back at the same time counts as well, so the caller tries again in any
+ * case.) */
+static void scrape_together(struct zs_pool *pool, int err)
 {
-    return (err == -ENOMEM && zs_arena_trim(pool->arena, 0) > 0) ||
-           (err == -ENOSPC && return_stocks(pool) > 0);
+    if (err == -ENOMEM) {
+        (void)zs_arena_trim(pool->arena, 0);
+    } else {
+        return_stocks(pool);
+    }
 }
 
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
@@ -157,7 +158,8 @@ int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
     unsigned idx;
     int err = place(pool, size, h, &zp, &idx);
 
-    if (err && scrape_together(pool, err)) {
+    if (err) {
+        scrape_together(pool, err);
         *h = given;
         err = place(pool, size, h, &zp, &idx);
     }

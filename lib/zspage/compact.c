@@ -156,10 +156,22 @@ static struct zspage *take_source(struct zs_pool *pool, struct zs_class *cl)
     return zp;
 }
 
-/* True: stopped because too much waits for readers. */
+static uint32_t n_zspages(struct zs_class *cl)
+{
+    uint32_t n;
+
+    zs_lock_acquire(&cl->lock);
+    n = cl->n_zspages;
+    zs_lock_release(&cl->lock);
+    return n;
+}
+
+/* Empty sources of the class while there are any; at most sources_left, for a
+ * load of replaces makes new ones all the time. True: stopped because too much
+ * waits for readers. */
 static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
 {
-    for (;;) {
+    while (pool->sources_left > 0) {
         struct zspage *zp;
         enum zs_migrate_result result;
 
@@ -170,23 +182,33 @@ static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
         if (!zp) {
             return false;
         }
+        pool->sources_left--;
         result = zspage_move_objects(pool, zp);
         settle(pool, zp, true);
         if (result != ZS_MIGRATE_DONE) {
             return false; /* a writer is at it: next pass */
         }
     }
+    return false;
 }
 
+/* Goes through the classes once, over as many calls as it takes. */
 static bool consolidate(void *ctx)
 {
     struct zs_pool *pool = ctx;
-    bool stopped = false;
 
-    for (unsigned i = 0; i + 1 < pool->n_classes && !stopped; i++) {
-        stopped = consolidate_class(pool, &pool->classes[i]);
+    while (pool->next_class + 1 < pool->n_classes) {
+        struct zs_class *cl = &pool->classes[pool->next_class];
+
+        if (consolidate_class(pool, cl)) {
+            return true;
+        }
+        pool->next_class++;
+        pool->sources_left = n_zspages(cl + 1);
     }
-    return stopped;
+    pool->next_class = 0;
+    pool->sources_left = n_zspages(&pool->classes[0]);
+    return false;
 }
 
 /* The one zspage of the class that is partly filled; NULL: there is none, or

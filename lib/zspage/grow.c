@@ -95,7 +95,7 @@ static zs_pfn_t place_pfn(const struct place *p, unsigned i)
     return p->base != ZS_PFN_NONE ? p->base + i : p->chain->pages[i];
 }
 
-static void place_free(struct zs_pool *pool, struct place *p)
+static void place_free_pages(struct zs_pool *pool, const struct place *p)
 {
     if (p->base != ZS_PFN_NONE) {
         zs_pages_free(pool->arena, p->base, p->n);
@@ -104,7 +104,25 @@ static void place_free(struct zs_pool *pool, struct place *p)
     for (unsigned i = 0; i < p->chain->n; i++) {
         zs_pages_free(pool->arena, p->chain->pages[i], 1);
     }
-    chain_free(pool, p->chain);
+}
+
+/* A place that nobody else has seen. */
+static void place_free(struct zs_pool *pool, const struct place *p)
+{
+    place_free_pages(pool, p);
+    if (p->base == ZS_PFN_NONE) {
+        chain_free(pool, p->chain);
+    }
+}
+
+/* One that was published: somebody who was led there by a stale owner word may
+ * still look at the chain. */
+static void place_retire(struct zs_pool *pool, const struct place *p)
+{
+    place_free_pages(pool, p);
+    if (p->base == ZS_PFN_NONE) {
+        limbo_queue_chain(pool, p->chain);
+    }
 }
 
 /* No run is long enough: single pages will do where slots may be split. */
@@ -351,6 +369,7 @@ static int grow_zspage(struct zs_pool *pool, struct zs_class *cl,
 {
     struct place p = place_of(zp); /* pinned: it does not change */
     int err = place_populate(pool, &p, zp->n_resident_pages, n);
+    bool release;
 
     n = resident_front(pool, &p, zp->n_resident_pages + n) -
         zp->n_resident_pages;
@@ -361,7 +380,12 @@ static int grow_zspage(struct zs_pool *pool, struct zs_class *cl,
     }
     zspage_unpin(zp);
     class_attach_locked(pool, cl, zp);
+    /* All its objects may have been freed meanwhile. */
+    release = err && class_settle_locked(pool, cl, zp);
     zs_lock_release(&cl->lock);
+    if (release) {
+        zspage_release(pool, zp);
+    }
     return err;
 }
 
@@ -482,6 +506,6 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     cl->n_pages_held -= zp->n_pages;
     cl->n_pages_resident -= zp->n_resident_pages;
     zs_lock_release(&cl->lock);
-    place_free(pool, &p);
+    place_retire(pool, &p);
     give_number(pool, zp->n_slots, zspage_number(pool, zp), zp->side);
 }

@@ -57,7 +57,7 @@ struct batch {
     unsigned scanned;  /* slots of the source looked at so far */
     bool more_room;    /* stopped for want of destinations */
     bool scarce;       /* no memory: use what free slots have it */
-    struct zspage *empty_run; /* given back */
+    uint32_t empty;    /* destinations to release, linked by next */
     struct move moves[BATCH_OBJECTS];
 };
 
@@ -170,17 +170,27 @@ static void copy_batch(struct batch *b)
     ZS_STEP(ZS_STEP_OBJ_COPIED);
 }
 
-/* V2. A run that is given back holds nothing any more: b->empty_run is to be
- * released after the unlock. (Its slot was never published, so nobody else
- * can free it; a switched one is not to be looked at again.) */
+/* V2. A destination that holds nothing any more is to be released after the
+ * unlock. (This slot was never published, so nobody else can free it; after a
+ * switch its zspage is not to be looked at again.) */
 static void give_back_locked(struct batch *b, const struct move *m)
 {
     struct zspage *dst = zspage_of(b, m->to);
 
     class_give_slot_locked(b->pool, b->dst_cl, dst, zs_slot_index(m->to));
-    if (b->dst_cl->slot_bytes == 0 &&
-        class_settle_locked(b->pool, b->dst_cl, dst)) {
-        b->empty_run = dst;
+    if (class_settle_locked(b->pool, b->dst_cl, dst)) {
+        dst->next = b->empty; /* it is on no list, so the link is free */
+        b->empty = zspage_number(b->pool, dst);
+    }
+}
+
+static void release_empty(struct batch *b)
+{
+    while (b->empty != 0) {
+        struct zspage *zp = zspage_at(b->pool, b->empty);
+
+        b->empty = zp->next;
+        zspage_release(b->pool, zp);
     }
 }
 
@@ -229,6 +239,7 @@ static bool end_batch(struct batch *b)
     ZS_STEP(ZS_STEP_OBJ_SWITCHED);
     stop = open_source_locked(b);
     zs_lock_release(&b->cl->lock);
+    release_empty(b);
     ZS_STEP(ZS_STEP_OBJ_OPENED);
     ZS_PROBE2(zspage_moved, b->n_copied,
               b->n_copied * zspage_slot_bytes(b->src));
@@ -290,9 +301,7 @@ static void move_run(struct batch *b)
         copy_batch(b);
         (void)end_batch(b);
     }
-    if (b->empty_run) {
-        zspage_release(b->pool, b->empty_run);
-    }
+    release_empty(b);
 }
 
 static void move_slots(struct batch *b)
@@ -370,6 +379,7 @@ static void end_up(struct batch *b)
         }
     }
     zs_lock_release(&b->dst_cl->lock);
+    release_empty(b);
 }
 
 /* --- the two entries --- */
@@ -384,7 +394,7 @@ static void init_batch(struct batch *b, struct zs_pool *pool,
     b->scanned = 0;
     b->n = 0;
     b->scarce = false;
-    b->empty_run = NULL;
+    b->empty = 0;
 }
 
 void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,

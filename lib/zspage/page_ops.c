@@ -23,8 +23,23 @@
 #include "rcu.h"
 #include "step.h"
 
-struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
-                                   bool try_only, bool *busy)
+/*
+ * The class is looked at three times. Its lock is taken by what the first look
+ * says; the second one, under the lock, keeps from following the chain of
+ * another class's zspage. But a zspage that nobody holds may have been released
+ * before, and its number and this very page be given to a new one of another
+ * class between the second look and the look at the place; who sees the new
+ * place sees the new class, so the third one tells.
+ */
+static bool is_still(const struct zs_pool *pool, const struct zspage *zp,
+                     const struct zs_class *cl, zs_pfn_t page, unsigned place)
+{
+    return cl == class_of(pool, zp) && zspage_owns(zp, page, place) &&
+           cl == class_of(pool, zp);
+}
+
+static struct zspage *lock_if_still(struct zs_pool *pool, zs_pfn_t page,
+                                    bool try_only, bool *busy)
 {
     uint32_t owner = zs_page_owner(pool->arena, page);
     uint32_t number = owner >> ZS_OWNER_PLACE_BITS;
@@ -44,11 +59,22 @@ struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
         *busy = true;
         return NULL;
     }
-    if (cl == class_of(pool, zp) && zspage_owns(zp, page, place)) {
+    if (is_still(pool, zp, cl, page, place)) {
         return zp;
     }
     zs_lock_release(&cl->lock);
     return NULL;
+}
+
+struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
+                                   bool try_only, bool *busy)
+{
+    struct zspage *zp;
+
+    zs_read_lock(); /* a chain that is found stays valid */
+    zp = lock_if_still(pool, page, try_only, busy);
+    zs_read_unlock();
+    return zp;
 }
 
 static bool isolate_page(void *ctx, zs_pfn_t page)

@@ -66,6 +66,10 @@ struct zs_pool {
     struct zs_granules zspages; /* granule number is zspage number */
     struct zs_granules sides;
 
+    /* where a consolidation goes on after a flush (compact.c); pass_lock */
+    uint32_t next_class;
+    uint32_t sources_left;
+
     /* what waits for readers (limbo_slots.c) */
     struct zs_lock limbo_lock; /* rank LIMBO */
     struct zs_grace_member limbo_member;

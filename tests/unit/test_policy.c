@@ -243,9 +243,24 @@ static void wants_pass__compares_the_gain_with_the_resident(void **unused)
     assert_false(zs_policy_wants_pass(f, 4, 0));
 }
 
+static void choose__is_not_stopped_by_a_block_not_worth_it(void **unused)
+{
+    struct zs_block_figures f[11];
+
+    (void)unused;
+    fill_all(f, 11, 50);
+    f[0] = (struct zs_block_figures){ .block = 0,
+                                      .n_used = 8,
+                                      .n_resident = 8,
+                                      .live_bytes = 8 * ZS_PAGE_BYTES };
+    /* need is 6 blocks, so 5 of the others */
+    assert_int_equal(zs_policy_choose(f, 11), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(choose__is_not_stopped_by_a_block_not_worth_it),
         cmocka_unit_test(choose__of_nothing_is_nothing),
         cmocka_unit_test(choose__leaves_full_blocks_alone),
         cmocka_unit_test(choose__never_empties_the_only_block),
