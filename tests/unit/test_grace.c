@@ -102,18 +102,6 @@ static bool is_member(const struct member *m)
     return i != NULL;
 }
 
-static int leave_all(void **unused)
-{
-    (void)unused;
-    for (unsigned i = 0; i < N_MEMBERS; i++) {
-        if (is_member(&members[i])) {
-            zs_grace_leave(&grace, &members[i].base);
-        }
-    }
-    zs_grace_destroy(&grace);
-    return 0;
-}
-
 /* Wait for the end of the ASYNC round and of those that follow it. */
 static void wait_for_rest(void)
 {
@@ -164,6 +152,22 @@ static void open_gate(void)
     gate.open = true;
     pthread_cond_broadcast(&gate.changed);
     pthread_mutex_unlock(&gate.lock);
+}
+
+static int leave_all(void **unused)
+{
+    (void)unused;
+    open_gate(); /* and no read section either, if a test has failed */
+    while (zs_in_read_section()) {
+        zs_read_unlock();
+    }
+    for (unsigned i = 0; i < N_MEMBERS; i++) {
+        if (is_member(&members[i])) {
+            zs_grace_leave(&grace, &members[i].base);
+        }
+    }
+    zs_grace_destroy(&grace);
+    return 0;
 }
 
 /* --- flush --- */
