@@ -54,8 +54,12 @@ uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
 {
     for (;;) {
         uint32_t w = live_word(pool, h, func);
+        unsigned c = class_number(zspage_at(pool, zs_slot_zspage(w)));
 
-        *cl = class_of(pool, zspage_at(pool, zs_slot_zspage(w)));
+        if (c == 0) {
+            continue; /* freed at this moment, by a mistake of the caller's */
+        }
+        *cl = &pool->classes[c - 1];
         zs_lock_acquire(&(*cl)->lock);
         if (zs_slot_load(&pool->handles, h) == w) {
             return w;

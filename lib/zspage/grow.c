@@ -202,8 +202,8 @@ static void init_zspage(struct zspage *zp, const struct place *p,
     atomic_store_explicit(&zp->slot_bytes, (uint32_t)slot_bytes,
                           memory_order_relaxed);
     atomic_store_explicit(&zp->word, 1, memory_order_relaxed);
-    atomic_store_explicit(&zp->class_idx, (uint16_t)class_idx,
-                          memory_order_release); /* pairs with class_of() */
+    atomic_store_explicit(&zp->class_number, (uint16_t)(class_idx + 1),
+                          memory_order_release); /* pairs: class_number() */
     zp->n_slots = (uint16_t)n_slots;
     zp->n_pages = p->n;
     zp->n_live = 0;
@@ -502,6 +502,7 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     ZS_ASSERT(zspage_n_used(zp) == 0 && zp->limbo_link == ZS_NOT_QUEUED);
     p = place_of(zp);
     zspage_publish_nowhere(zp);
+    atomic_store_explicit(&zp->class_number, 0, memory_order_relaxed);
     cl->n_zspages--;
     cl->n_pages_held -= zp->n_pages;
     cl->n_pages_resident -= zp->n_resident_pages;

@@ -23,21 +23,6 @@
 #include "rcu.h"
 #include "step.h"
 
-/*
- * The class is looked at three times. Its lock is taken by what the first look
- * says; the second one, under the lock, keeps from following the chain of
- * another class's zspage. But a zspage that nobody holds may have been released
- * before, and its number and this very page be given to a new one of another
- * class between the second look and the look at the place; who sees the new
- * place sees the new class, so the third one tells.
- */
-static bool is_still(const struct zs_pool *pool, const struct zspage *zp,
-                     const struct zs_class *cl, zs_pfn_t page, unsigned place)
-{
-    return cl == class_of(pool, zp) && zspage_owns(zp, page, place) &&
-           cl == class_of(pool, zp);
-}
-
 static struct zspage *lock_if_still(struct zs_pool *pool, zs_pfn_t page,
                                     bool try_only, bool *busy)
 {
@@ -46,20 +31,26 @@ static struct zspage *lock_if_still(struct zs_pool *pool, zs_pfn_t page,
     unsigned place = owner & ((1u << ZS_OWNER_PLACE_BITS) - 1);
     struct zspage *zp;
     struct zs_class *cl;
+    unsigned c;
 
     *busy = false;
     if (number >= pool->zspages.n_granules) {
         return NULL; /* not a zspage's any more */
     }
     zp = zspage_at(pool, number);
-    cl = class_of(pool, zp);
+    c = class_number(zp);
+    if (c == 0) {
+        return NULL;
+    }
+    cl = &pool->classes[c - 1];
     if (!try_only) {
         zs_lock_acquire(&cl->lock);
     } else if (!zs_lock_try_acquire(&cl->lock)) {
         *busy = true;
         return NULL;
     }
-    if (is_still(pool, zp, cl, page, place)) {
+    /* First the class: from here on it stays, and with it the place. */
+    if (class_number(zp) == c && zspage_owns(zp, page, place)) {
         return zp;
     }
     zs_lock_release(&cl->lock);

@@ -99,13 +99,26 @@ static inline uint32_t *side_of(const struct zs_pool *pool,
     return zs_granule(&pool->sides, zp->side);
 }
 
+/*
+ * The class of what may be a zspage or not, as a number; 0: it is none. It is
+ * set when a zspage is made and taken away, under the class lock, when it is
+ * released: so for who has the lock of class c and finds class c, it stays c
+ * (tests/model/find.pml). Acquire pairs with init_zspage(): who sees the class
+ * of a new zspage sees that its old place is gone.
+ */
+static inline unsigned class_number(const struct zspage *zp)
+{
+    return atomic_load_explicit(&zp->class_number, memory_order_acquire);
+}
+
+/* The class of a zspage that cannot be released just now. */
 static inline struct zs_class *class_of(const struct zs_pool *pool,
                                         const struct zspage *zp)
 {
-    /* acquire: who sees a new zspage's class sees that it has no old place
-     * (page_ops.c); pairs with init_zspage() */
-    return &pool->classes[atomic_load_explicit(&zp->class_idx,
-                                               memory_order_acquire)];
+    unsigned number = class_number(zp);
+
+    ZS_ASSERT(number != 0);
+    return &pool->classes[number - 1];
 }
 
 /* Runs and slots above a page are never split, so they move only whole. */

@@ -78,8 +78,8 @@ struct zspage {
     _Atomic uint32_t slot_bytes;
     _Atomic(struct zs_chain *) chain; /* when split; else means nothing */
     _Atomic uint32_t word;            /* MOVING, STOP and pins */
-    _Atomic uint16_t class_idx;
-    uint16_t n_slots; /* set before it is published */
+    _Atomic uint16_t class_number;    /* class index + 1; 0: no zspage */
+    uint16_t n_slots;                 /* set before it is published */
     /* C */
     uint32_t side;       /* granule of the side array */
     uint32_t prev, next; /* fullness list; 0: end */
