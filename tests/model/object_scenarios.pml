@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object_scenarios.pml - who runs beside whom, included by object_move.pml.
+ *
+ * Each scenario is small enough for all its interleavings to be looked at in
+ * seconds. What a caller has to exclude is excluded here: a handle has one
+ * changer at a time, and no reader while it is written in place or freed.
+ */
+
+/* ---- programs ----------------------------------------------------------- */
+
+#define DATA byte w, z, page; bool ok
+
+proctype writer(byte h)
+{
+    DATA;
+    obj_write(h, value[h] + 1);
+    n_quiet++
+}
+
+proctype replacer(byte h)
+{
+    DATA;
+    obj_replace(h, value[h] + 1);
+    n_quiet++
+}
+
+/* Frees an object and makes another of the same handle, in both ways. */
+proctype changer(byte h)
+{
+    DATA;
+    obj_free(h);
+    if
+    :: true -> obj_create(h, 2)
+    :: true ->
+        obj_malloc(h);
+        obj_write(h, 2)
+    fi;
+    n_quiet++
+}
+
+/* ---- start -------------------------------------------------------------- */
+
+inline place(h, z, i, v)
+{
+    slot_word[h] = WORD(z, i);
+    state[WORD(z, i)] = S_USED;
+    side[WORD(z, i)] = h + 1;
+    list[z] = ATTACHED;
+    value[h] = v;
+    low[z * NS + i] = v;
+    high[z * NS + i] = v
+}
+
+#define APART                                                                  \
+    place(0, 0, 0, 1);                                                         \
+    place(1, 1, 0, 1)
+#define TOGETHER                                                               \
+    place(0, 0, 0, 1);                                                         \
+    place(1, 0, 1, 1);                                                         \
+    place(2, 1, 0, 1)
+#define START(proc)                                                            \
+    n_started++;                                                               \
+    run proc
+
+inline start()
+{
+#if defined(REPLACE) /* and reuse of the zspage that the move left empty */
+    APART;
+    START(reader(0));
+    START(replacer(0));
+    START(mover(1));
+#elif defined(REPLACE_TWICE_MOVED)
+    APART;
+    START(replacer(0));
+    START(mover(2));
+#elif defined(REPLACE_FULL) /* room for one of two objects */
+    TOGETHER;
+    START(reader(0));
+    START(replacer(0));
+    START(mover(1));
+#elif defined(FREE_AND_MAKE) /* the same handle, perhaps the same slot */
+    APART;
+    START(reader(0));
+    START(changer(1));
+    START(mover(2));
+#elif defined(WRITE)
+    APART;
+    START(writer(0));
+    START(reader(1));
+    START(mover(2));
+#elif defined(WRITE_BESIDE_FREE)
+    APART;
+    START(writer(0));
+    START(changer(1));
+    START(mover(1));
+#elif defined(WRITE_BESIDE_REPLACE)
+    APART;
+    START(writer(0));
+    START(replacer(1));
+    START(mover(1));
+#elif defined(TWO_MOVERS)
+    APART;
+    START(writer(0));
+    START(mover(2));
+    START(mover(1));
+#elif defined(TWO_MOVERS_FREE)
+    APART;
+    START(changer(0));
+    START(mover(1));
+    START(mover(1));
+#elif defined(PAGE_WRITE)
+    APART;
+    START(writer(0));
+    START(reader(1));
+    START(migrator(2));
+#elif defined(PAGE_REPLACE)
+    APART;
+    START(replacer(0));
+    START(reader(0));
+    START(migrator(2));
+#elif defined(PAGE_MOVE_WRITE)
+    APART;
+    START(writer(0));
+    START(mover(1));
+    START(migrator(1));
+#elif defined(PAGE_MOVE_READ)
+    APART;
+    START(reader(0));
+    START(mover(1));
+    START(migrator(2));
+#elif defined(PAGE_MOVE_FREE)
+    APART;
+    START(changer(0));
+    START(mover(1));
+    START(migrator(1));
+#endif
+}
+
+/* ---- end ---------------------------------------------------------------- */
+
+inline has_its_slot(h)
+{
+    assert(slot_word[h] && state[slot_word[h]] == S_USED
+           && side[slot_word[h]] == h + 1); /* M10 */
+    z = AT(BASE(ZSPAGE(slot_word[h])), slot_word[h]);
+    assert(low[z] == value[h] && high[z] == value[h]) /* M2 */
+}
+
+init
+{
+    byte i, z, n_started;
+
+    atomic {
+        for (i : 0 .. NP * NS - 1) {
+            low[i] = POISON;
+            high[i] = POISON
+        };
+#ifdef PAGES
+        for (i : 0 .. NZ - 1) {
+            base[i] = i;
+            page_use[i] = S_USED
+        };
+#endif
+        i = 0;
+        start()
+    };
+    n_quiet == n_started && !ANY_IN(S_LIMBO) && !ANY_IN(S_WAITS);
+    d_step {
+        for (i : 0 .. NH - 1) {
+            if
+            :: slot_word[i] -> has_its_slot(i)
+            :: else
+            fi
+        };
+        for (i : 1 .. NZ * NS) {
+            assert(state[i] == S_FREE
+                   || slot_word[side[i] - 1] == i) /* M10 */
+        };
+        for (i : 0 .. NZ - 1) {
+            assert(!moving[i] && !stop[i] && !pins[i]);      /* M3 */
+            assert(list[i] == UNUSED || list[i] == ATTACHED) /* M8 */
+        }
+    }
+}
