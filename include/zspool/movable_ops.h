@@ -17,11 +17,13 @@
  * and calls nothing more for that page.
  *
  * Rules for callbacks: the core holds no lock and is inside a read section
- * when it calls; so callbacks may take the owner's locks, may call
- * zs_page_free() and zs_page_populate(), and may not wait for a grace period.
- * They can run at the same time as the owner's own free of the same page; the
- * owner decides under its own lock who came first, and answers false or GONE
- * when the page is no longer its own.
+ * when it calls; so callbacks may take the owner's locks and free its pages,
+ * and may not wait for a grace period. They can run at the same time as the
+ * owner's own free of the same page; the owner decides under its own lock who
+ * came first, and answers false or GONE when the page is no longer its own.
+ *
+ * The pools of the library are such owners. Taking pages of a type of one's
+ * own is not exported yet (lib/page/page.h has it inside).
  */
 #ifndef ZS_MOVABLE_OPS_H
 #define ZS_MOVABLE_OPS_H

@@ -2,9 +2,14 @@
 /*
  * zspool/stats.h - statistics, each declared once: X(field, "what it is").
  *
- * The structs below, the text printer and the documentation are made from
- * these tables. All values are of one moment per size class, not of one
- * moment over all.
+ * The structs below are made from these tables, and whoever prints them can
+ * go through the tables as well:
+ *
+ *     #define PRINT(field, text) printf("%llu  %s\n", \
+ *                                (unsigned long long)stats.field, text);
+ *     ZS_POOL_STATS(PRINT)
+ *
+ * All values are of one moment per size class, not of one moment over all.
  */
 #ifndef ZS_STATS_H
 #define ZS_STATS_H

@@ -41,7 +41,7 @@ enum zs_codec_id {
 /** Store settings. Zero-initialise, then set what differs. */
 struct zs_store_config {
     enum zs_codec_id codec;
-    /** lz4: acceleration 1..65537, 0: 1. zstd: level -7..19, 0: 3. */
+    /** lz4: acceleration 1..65537, 0: 1. zstd: level -7..19, 0: 3. none: 0. */
     int level;
     struct zs_pool_config pool;
 };
@@ -92,7 +92,8 @@ ZS_API ZS_MUST_CHECK int zs_store_put(struct zs_store *store, const void *data,
  * @retval 0         `buf` holds the value
  * @retval -ERANGE   `cap` is too small; `*len` is what is needed (the one
  *                   output written on an error), `buf` is unspecified
- * @retval -EBADMSG  the stored bytes do not decompress (memory was damaged)
+ * @retval -EBADMSG  the stored bytes do not decompress (memory was damaged;
+ *                   there is no checksum, so not all damage is found)
  * @retval -ENOMEM   no memory for this thread's codec context
  */
 ZS_API ZS_MUST_CHECK int zs_store_get(struct zs_store *store, zs_handle_t h,
@@ -102,7 +103,7 @@ ZS_API ZS_MUST_CHECK int zs_store_get(struct zs_store *store, zs_handle_t h,
 ZS_API ZS_MUST_CHECK int zs_store_replace(struct zs_store *store, zs_handle_t h,
                                           const void *data, size_t len);
 
-/** Length of a value as it was put. */
+/** Length of a value as it was put; 0 also when its header is damaged. */
 ZS_API size_t zs_store_length(struct zs_store *store, zs_handle_t h);
 
 /** Delete a value. Never fails; see zs_free(). */
