@@ -343,6 +343,8 @@ static bool begin_up(struct batch *b)
     return closed;
 }
 
+/* The source is closed meanwhile, and a writer may be waiting for it inside a
+ * read section: growing may take a system call, but waits for no reader. */
 static void reserve_up(struct batch *b)
 {
     unsigned n = 0;
