@@ -10,20 +10,13 @@
 #include <cmocka.h>
 
 #include "bits.h"
+#include "test_random.h"
 
 #define N_BITS 320u
 #define N_ROUNDS 20000u
 
 static uint64_t map[N_BITS / 64];
 static bool shadow[N_BITS];
-static uint64_t random_state;
-
-static size_t random_below(size_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (size_t)(random_state >> 33) % n;
-}
-
 static int start_empty(void **unused)
 {
     (void)unused;

@@ -10,20 +10,13 @@
 #include <cmocka.h>
 
 #include "block.h"
+#include "test_random.h"
 
 #define N_PAGES ZS_BLOCK_PAGES
 
 static struct zs_block block;
 static bool used[N_PAGES];
 static bool resident[N_PAGES];
-static uint64_t random_state;
-
-static unsigned random_below(unsigned n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(random_state >> 33) % n;
-}
-
 static int open_block(void **unused)
 {
     (void)unused;

@@ -12,54 +12,21 @@
 #include <cmocka.h>
 
 #include "granules.h"
+#include "counting_os.h"
 #include "os.h"
+#include "test_random.h"
 
 #define PAGE ZS_OS_PAGE_BYTES
 #define PER_PAGE ZS_GRANULES_PER_PAGE
 #define PER_MAP_PAGE (PER_PAGE * 512u) /* granules of one page of the map */
 
-static struct zs_os real_os;
 static struct zs_budget budget;
 static struct zs_granules heap;
-
-static int n_reserved;      /* ranges reserved and not yet unreserved */
-static int refuse_reserve;  /* number of the reserve call to fail, 0: none */
-static unsigned n_releases; /* calls of release, and the last of them */
-static void *released;
-
-static void *count_reserve(size_t bytes, size_t align)
-{
-    if (refuse_reserve > 0 && --refuse_reserve == 0) {
-        return NULL;
-    }
-    n_reserved++;
-    return real_os.reserve(bytes, align);
-}
-
-static void count_unreserve(void *addr, size_t bytes)
-{
-    n_reserved--;
-    real_os.unreserve(addr, bytes);
-}
-
-static int count_release(void *addr, size_t bytes)
-{
-    assert_int_equal(bytes, PAGE);
-    n_releases++;
-    released = addr;
-    return real_os.release(addr, bytes);
-}
 
 static int watch_os(void **unused)
 {
     (void)unused;
-    real_os = zs_os;
-    zs_os.reserve = count_reserve;
-    zs_os.unreserve = count_unreserve;
-    zs_os.release = count_release;
-    n_reserved = 0;
-    refuse_reserve = 0;
-    n_releases = 0;
+    count_os();
     budget = (struct zs_budget){ 0 };
     return 0;
 }
@@ -67,7 +34,7 @@ static int watch_os(void **unused)
 static int restore_os(void **unused)
 {
     (void)unused;
-    zs_os = real_os;
+    count_os_no_more();
     return 0;
 }
 
@@ -303,14 +270,6 @@ static void free__keeps_the_page_of_what_is_left(void **unused)
 
 #define SHADOW 2048u
 static bool shadow[SHADOW];
-static uint64_t random_state;
-
-static unsigned random_below(unsigned n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(random_state >> 33) % n;
-}
-
 static uint32_t shadow_place_for(unsigned n)
 {
     unsigned len = 0;

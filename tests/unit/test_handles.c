@@ -12,62 +12,24 @@
 #include <cmocka.h>
 
 #include "handles.h"
+#include "counting_os.h"
 #include "os.h"
+#include "test_random.h"
 
 #define PAGE ZS_OS_PAGE_BYTES
 #define GROUP ZS_GROUP_HANDLES
 #define N_GROUPS 4u
 #define N_HANDLES (N_GROUPS * GROUP)
 
-static struct zs_os real_os;
 static struct zs_budget budget;
 static struct zs_handles table;
 static uint32_t taken[N_HANDLES]; /* scratch for the tests */
-
-static int n_reserved;
-static int refuse_reserve; /* number of the reserve call to fail, 0: none */
-static bool refuse_release;
-static unsigned n_releases;
-static void *released;
-
-static void *count_reserve(size_t bytes, size_t align)
-{
-    if (refuse_reserve > 0 && --refuse_reserve == 0) {
-        return NULL;
-    }
-    n_reserved++;
-    return real_os.reserve(bytes, align);
-}
-
-static void count_unreserve(void *addr, size_t bytes)
-{
-    n_reserved--;
-    real_os.unreserve(addr, bytes);
-}
-
-static int count_release(void *addr, size_t bytes)
-{
-    if (refuse_release) {
-        return -EAGAIN;
-    }
-    assert_int_equal(bytes, PAGE);
-    n_releases++;
-    released = addr;
-    return real_os.release(addr, bytes);
-}
 
 /* A table of four groups, handle 0 included. */
 static int create(void **unused)
 {
     (void)unused;
-    real_os = zs_os;
-    zs_os.reserve = count_reserve;
-    zs_os.unreserve = count_unreserve;
-    zs_os.release = count_release;
-    n_reserved = 0;
-    refuse_reserve = 0;
-    refuse_release = false;
-    n_releases = 0;
+    count_os();
     budget = (struct zs_budget){ 0 };
     return zs_handles_init(&table, N_HANDLES - 1, &budget);
 }
@@ -76,7 +38,7 @@ static int destroy(void **unused)
 {
     (void)unused;
     zs_handles_destroy(&table);
-    zs_os = real_os;
+    count_os_no_more();
     return n_reserved != 0 || budget.used != 0 || budget.metadata != 0;
 }
 
@@ -311,14 +273,6 @@ static void group__survives_a_failed_release(void **unused)
 /* --- against a shadow --- */
 
 static bool live[N_HANDLES];
-static uint64_t random_state;
-
-static unsigned random_below(unsigned n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)(random_state >> 33) % n;
-}
-
 static unsigned live_in_group(uint32_t g)
 {
     unsigned n = 0;

@@ -11,17 +11,10 @@
 
 #include "policy.h"
 #include "zspool/arena.h"
+#include "test_random.h"
 
 #define PAGES (ZS_BLOCK_BYTES / ZS_PAGE_BYTES)
 #define MAX_BLOCKS 64u
-
-static uint64_t random_state = 1;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(random_state >> 33) % n;
-}
 
 /* A wholly resident block, `percent` of it live. */
 static struct zs_block_figures filled(uint32_t block, unsigned percent)
