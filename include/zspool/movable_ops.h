@@ -57,9 +57,10 @@ enum zs_migrate_mode {
 struct zs_movable_ops {
     /** @return true to hand `page` to the core, false to refuse. */
     bool (*isolate_page)(void *ctx, zs_pfn_t page);
-    /** `dst` is a page of the same type, owned and not resident unless its
-     *  block was; on DONE the owner has marked it movable and will free it
-     *  itself one day, on every other answer the core takes it back. */
+    /** `dst` is a page of the same type, owned, and with memory behind it if
+     *  `src` had some when it was chosen. On DONE the owner has marked it
+     *  movable and will free it itself one day; on every other answer the
+     *  core takes it back. */
     enum zs_migrate_result (*migrate_page)(void *ctx, zs_pfn_t dst,
                                            zs_pfn_t src,
                                            enum zs_migrate_mode mode);

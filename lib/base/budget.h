@@ -7,7 +7,8 @@
  *       there is one, at every moment
  *
  * Charge before memory becomes resident, uncharge after it is gone: the
- * figure is never less than the truth.
+ * figure is never less than the truth. (But for a page of metadata that the
+ * system refuses to take back: granules.c counts it as gone.)
  */
 #ifndef ZS_LIB_BUDGET_H
 #define ZS_LIB_BUDGET_H

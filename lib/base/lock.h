@@ -7,8 +7,8 @@
  * the first wrong acquisition, deadlock or not. ARCHITECTURE.md prints the
  * enum, and a test compares the two.
  *
- * Below ZS_RANK_CLASS nobody may wait for a grace period: a reader may be
- * waiting for that lock.
+ * Who holds a lock of rank ZS_RANK_CLASS or later may not wait for a grace
+ * period: a reader may be waiting for that lock.
  */
 #ifndef ZS_LIB_LOCK_H
 #define ZS_LIB_LOCK_H
