@@ -35,6 +35,9 @@ ZS_BEGIN_DECLS
 
 struct zs_arena; /* opaque */
 
+typedef uint32_t zs_pfn_t; /**< a page's number in its arena */
+#define ZS_PFN_NONE UINT32_MAX
+
 /** Arena settings. Zero-initialise, then set what differs from the default. */
 struct zs_arena_config {
     /** Address space to reserve (costs no memory), rounded up to whole

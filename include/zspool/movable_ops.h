@@ -22,24 +22,36 @@
  * owner's own free of the same page; the owner decides under its own lock who
  * came first, and answers false or GONE when the page is no longer its own.
  *
- * The pools of the library are such owners. Taking pages of a type of one's
- * own is not exported yet (lib/page/page.h has it inside).
+ * The pools and balloons of the library are such owners. An embedder's own page
+ * type is another, with the functions at the end of this file:
+ *
+ *     zs_page_type_t type;
+ *     zs_pfn_t page;
+ *     zs_page_type_create(arena, "bucket", &type);
+ *     zs_set_movable_ops(arena, type, &bucket_ops, table);
+ *     zs_page_alloc(arena, type, &page);
+ *     memset(zs_page_address(arena, page), 0, ZS_PAGE_BYTES);
+ *     zs_page_set_movable(arena, page);
+ *     ...
+ *     zs_page_free(arena, type, page);
+ *     zs_page_type_destroy(arena, type);
+ *
+ * examples/hash_table.c is a whole one; docs/movable-ops.md is the contract.
  */
 #ifndef ZS_MOVABLE_OPS_H
 #define ZS_MOVABLE_OPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "zspool/arena.h"
 
 ZS_BEGIN_DECLS
 
-typedef uint32_t zs_pfn_t;      /* a page's number in its arena */
 typedef uint8_t zs_page_type_t; /* 1..ZS_PAGE_TYPE_MAX; 0 is no type */
 
-#define ZS_PAGE_TYPE_MAX 255u
-#define ZS_PFN_NONE UINT32_MAX
+#define ZS_PAGE_TYPE_MAX 254u
 
 /** Answer of migrate_page. */
 enum zs_migrate_result {
@@ -66,6 +78,10 @@ struct zs_movable_ops {
                                            enum zs_migrate_mode mode);
     /** `page` was isolated, was not moved, and is the owner's again. */
     void (*putback_page)(void *ctx, zs_pfn_t page);
+    /** Optional: write into `text` (of `len` bytes, to be ended with a zero)
+     *  who keeps `page` from moving, and since when. For reports only; called
+     *  like the others, for a page that the owner may have freed since. */
+    void (*describe_holder)(void *ctx, zs_pfn_t page, char *text, size_t len);
 };
 
 /**
@@ -80,13 +96,15 @@ ZS_API ZS_MUST_CHECK int zs_page_type_create(struct zs_arena *arena,
                                              zs_page_type_t *out);
 
 /**
- * End a page type and its movable_ops.
+ * End a page type and its movable_ops. Free its pages before.
  *
- * May wait for a grace period (callbacks may be running): stops the process
- * when called in a read section.
+ * May wait for grace periods (freed pages wait for readers, callbacks may be
+ * running) and for a compaction pass: stops the process when called in a read
+ * section.
  *
  * @retval 0       success
- * @retval -EBUSY  pages of the type exist; nothing was changed
+ * @retval -EBUSY  pages of the type exist; nothing was changed. Also when the
+ *                 core holds a freed page at this moment: call again
  * @retval -EINVAL  no such type
  */
 ZS_API ZS_MUST_CHECK int zs_page_type_destroy(struct zs_arena *arena,
@@ -104,6 +122,84 @@ ZS_API ZS_MUST_CHECK int zs_set_movable_ops(struct zs_arena *arena,
                                             zs_page_type_t type,
                                             const struct zs_movable_ops *ops,
                                             void *ctx);
+
+/* --- pages of one's own --- */
+
+/**
+ * Take one page, with memory behind it; contents are undefined. It stays where
+ * it is until zs_page_set_movable().
+ *
+ * @retval 0        `*out` is the caller's; end it with zs_page_free()
+ * @retval -EINVAL  no such type
+ * @retval -ENOMEM  the arena's limit or range is used up, or the system
+ *                  refused memory
+ *
+ * Cost: one arena lock; a system call (about 4 us) where the page has no
+ * memory yet. Never waits for readers.
+ */
+ZS_API ZS_MUST_CHECK int zs_page_alloc(struct zs_arena *arena,
+                                       zs_page_type_t type, zs_pfn_t *out);
+
+/**
+ * From now on the core may ask to move the page. Once per page, when all that
+ * the callbacks look at is in place; it cannot be taken back. In migrate_page
+ * call it for `dst` before answering DONE. A page that is not the caller's, or
+ * is movable already, stops the process with a message.
+ */
+ZS_API void zs_page_set_movable(struct zs_arena *arena, zs_pfn_t page);
+
+/**
+ * Free a page. Never fails, never waits, and may be called from callbacks. Its
+ * memory can be seen in read sections that are open now; it is used again
+ * after they have ended. A page that is not of the type, or was freed or
+ * migrated before, stops the process with a message.
+ */
+ZS_API void zs_page_free(struct zs_arena *arena, zs_page_type_t type,
+                         zs_pfn_t page);
+
+/** Where a page is. Valid until the page is freed or migrated; in a read
+ *  section that began before, until that section ends. */
+ZS_API void *zs_page_address(const struct zs_arena *arena, zs_pfn_t page);
+
+/**
+ * A word that belongs to the page's owner: what the page is to it. 0 in a new
+ * page. It does not move with the page, and is lost when the page is freed.
+ * A release store and an acquire load.
+ */
+ZS_API void zs_page_set_private(struct zs_arena *arena, zs_pfn_t page,
+                                uint32_t word);
+ZS_API uint32_t zs_page_private(struct zs_arena *arena, zs_pfn_t page);
+
+/**
+ * Open and close a read section of this thread, as zs_obj_read_begin() does.
+ * They nest. Nothing that "may wait" is called inside (it stops the process).
+ */
+ZS_API void zs_read_begin(void);
+ZS_API void zs_read_end(void);
+
+/* --- looking at pages, for people and viewers --- */
+
+/**
+ * Copy the flag words of `n` pages from `first` on. A copy of words that
+ * change: old when it is read, and no base for decisions.
+ *
+ * @retval 0        words[0..n) are set
+ * @retval -ERANGE  not all of them are pages of the arena
+ */
+ZS_API ZS_MUST_CHECK int zs_arena_page_flags(struct zs_arena *arena,
+                                             zs_pfn_t first, uint32_t n,
+                                             uint32_t *words);
+
+/** The type and the name of the state in a copied flag word. */
+ZS_API zs_page_type_t zs_page_flags_type(uint32_t word);
+ZS_API const char *zs_page_flags_state(uint32_t word);
+
+/** A type's name; "" for a type that is not taken. */
+ZS_API const char *zs_page_type_name(struct zs_arena *arena,
+                                     zs_page_type_t type);
+
+/** How many pages the arena has: numbers below it are pages. */
+ZS_API zs_pfn_t zs_arena_nr_pages(const struct zs_arena *arena);
 
 ZS_END_DECLS
 

@@ -37,6 +37,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "zspool/arena.h"
 #include "zspool/export.h"
@@ -151,6 +152,39 @@ ZS_API void zs_obj_read_end(struct zs_pool *pool);
 ZS_API ZS_MUST_CHECK int zs_obj_write(struct zs_pool *pool, zs_handle_t h,
                                       size_t offset, const void *data,
                                       size_t len);
+
+/** A pinned object: where its bytes are, and the pool's own notes. */
+struct zs_pin {
+    struct iovec part[2]; /**< the bytes, in one part or two; for writev() */
+    unsigned n_parts;
+    /* the pool's */
+    uint32_t handle, zspage;
+    const char *holder;
+    uint64_t since_ns;
+    long thread;
+    struct zs_pin *prev, *next;
+};
+
+/**
+ * Keep an object where it is, for as long as it takes: its bytes may be read
+ * and written in place, and the thread may sleep. No read section is needed.
+ * Objects of up to a page lie in one part or two, larger ones in one.
+ *
+ * What is pinned cannot be moved: its pageblock is skipped by compaction, which
+ * goes on elsewhere. Meanwhile do not free or replace the object. In checked
+ * builds pages that cannot move are reported with the oldest pin on them.
+ *
+ * @param holder  who pins, for reports; must outlive the pin.
+ * @param pin     filled in; must stay at its address until zs_unpin(). At most
+ *                2^24 - 1 on an object and its neighbours at once.
+ *
+ * Cost: one atomic operation; waits for the mover's step (at most 256 KiB)
+ * when the object is just being moved.
+ */
+ZS_API void zs_pin(struct zs_pool *pool, zs_handle_t h, const char *holder,
+                   struct zs_pin *pin);
+/** End of a pin; from any thread. */
+ZS_API void zs_unpin(struct zs_pool *pool, struct zs_pin *pin);
 
 /**
  * Give a handle new contents, of any size. A concurrent reader gets the old

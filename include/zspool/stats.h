@@ -30,7 +30,10 @@ struct zs_arena;
     X(deferred_bytes, "memory that waits for readers before it is free")       \
     X(deferred_peak_bytes, "the most of it at any time")                       \
     X(limit_bytes, "the configured limit, 0: none")                            \
+    X(withheld_bytes, "of the limit, what balloons withhold")                  \
     X(n_blocks_used, "pageblocks in use, or idle and not given back")          \
+    X(n_blocks_offline, "pageblocks taken out of use")                         \
+    X(n_pages_retired, "pages never to be used again")                         \
     X(n_blocks_released, "pageblocks given back whole, ever")                  \
     X(bytes_released, "bytes given back to the system, ever")                  \
     X(pages_migrated, "pages moved by migration, ever")                        \

@@ -3,8 +3,11 @@
  * budget.h - how much memory an arena and its owners keep, and the limit.
  *
  * Equation
- *   B1  used == resident pages * 4096 + metadata, and used <= limit when
- *       there is one, at every moment
+ *   B1  used == resident pages * 4096 + metadata + withheld, and used <= limit
+ *       when there is one, at every moment
+ *
+ * What a balloon withholds has no memory, but counts against the limit: that
+ * is what withholding means. footprint == used - withheld.
  *
  * Charge before memory becomes resident, uncharge after it is gone: the
  * figure is never less than the truth. (But for a page of metadata that the
@@ -20,6 +23,7 @@
 struct zs_budget {
     _Atomic uint64_t used;     /* bytes; relaxed: a counter, guards nothing */
     _Atomic uint64_t metadata; /* the part of it that is metadata */
+    _Atomic uint64_t withheld; /* the part of it that balloons withhold */
     uint64_t limit;            /* set once at create; 0: none */
 };
 
@@ -50,6 +54,12 @@ static inline bool zs_budget_try_charge_metadata(struct zs_budget *b,
     }
     atomic_fetch_add_explicit(&b->metadata, bytes, memory_order_relaxed);
     return true;
+}
+
+static inline void zs_budget_unwithhold(struct zs_budget *b, uint64_t bytes)
+{
+    atomic_fetch_sub_explicit(&b->withheld, bytes, memory_order_relaxed);
+    zs_budget_uncharge(b, bytes);
 }
 
 static inline void zs_budget_uncharge_metadata(struct zs_budget *b,

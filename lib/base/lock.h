@@ -25,6 +25,8 @@ enum zs_rank {
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
     ZS_RANK_TYPES,     /* page types of an arena                          */
     ZS_RANK_CLASS,     /* lists, zspages, side arrays of one size class   */
+    ZS_RANK_BALLOON,   /* what a balloon withholds                        */
+    ZS_RANK_PINS,      /* who pins objects of a pool (checked builds)     */
     ZS_RANK_ROUNDS,    /* grace: who takes part, what round is under way  */
     ZS_RANK_LIMBO,     /* what waits for the next round                   */
     ZS_RANK_HANDLES,   /* free handles of a pool                          */

@@ -24,6 +24,7 @@
  */
 #include "migrate.h"
 
+#include "core_edges.h"
 #include "probe.h"
 #include "step.h"
 
@@ -41,6 +42,15 @@ static const struct zs_movable_ops *ops_of(struct zs_arena *a, uint32_t word)
 static void *ctx_of(struct zs_arena *a, uint32_t word)
 {
     return a->types[zs_word_type(word)].ctx;
+}
+
+/* The owner has freed a page that this thread holds. Others may look at it in
+ * read sections. */
+static void finish(struct zs_arena *a, zs_pfn_t page)
+{
+    zs_page_finish_edge(zs_page(a, page));
+    zs_page_defer(a, page);
+    zs_grace_request(&a->grace);
 }
 
 bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
@@ -64,7 +74,7 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
     }
     zs_read_unlock();
     if (!isolated) {
-        zs_page_finish(a, page);
+        finish(a, page);
         return false;
     }
     ZS_STEP(ZS_STEP_PAGE_ISOLATED);
@@ -75,7 +85,7 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
 static void let_go(struct zs_arena *a, zs_pfn_t page)
 {
     if (!zs_page_try_putback(zs_page(a, page))) {
-        zs_page_finish(a, page);
+        finish(a, page);
     }
 }
 
@@ -121,6 +131,7 @@ enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
     case ZS_MIGRATE_DONE:
         zs_page_migrated_edge(zs_page(a, src));
         zs_page_defer(a, src);
+        zs_grace_count_moved(&a->grace, ZS_PAGE_BYTES);
         atomic_fetch_add_explicit(&a->pages_migrated, 1, memory_order_relaxed);
         ZS_PROBE2(page_migrated, src, dst);
         ZS_STEP(ZS_STEP_PAGE_LIMBO);

@@ -10,6 +10,7 @@
 #define ZS_LIB_MIGRATE_H
 
 #include "page.h"
+#include "zspool/compactor.h"
 
 #define ZS_MIGRATE_BATCH 512u /* most pages in one call: a pageblock */
 #define ZS_MIGRATE_PASSES 3u  /* how often a page that says RETRY is asked */
@@ -42,6 +43,10 @@ enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
  */
 unsigned zs_migrate_pages(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
                           enum zs_migrate_mode mode);
+
+/* What a page is at this moment and, as its owner says, who holds it. */
+void zs_describe_page(struct zs_arena *a, zs_pfn_t page,
+                      struct zs_blocker *out);
 
 /*
  * The narrow interface by which an owner may offer to move its *objects*, so
@@ -76,6 +81,21 @@ struct zs_evacuation_ops {
     /* Objects and bytes moved since the beginning. */
     void (*count_moved)(void *ctx, uint64_t *objects, uint64_t *bytes);
 };
+
+/*
+ * What an owner can do when memory is wanted back (zs_arena_shrink()), other
+ * than by evacuation. Called as the evacuation interface is; a member that is
+ * NULL is not offered.
+ */
+struct zs_shrink_ops {
+    /* Give up what is kept at hand for the next calls; moves nothing. */
+    void (*drop_caches)(void *ctx);
+    /* Withhold so many more bytes from use, now or when they become free; 0: go
+     * on with what was asked for before. Returns bytes withheld more. */
+    uint64_t (*withhold)(void *ctx, uint64_t bytes);
+};
+void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
+                       const struct zs_shrink_ops *ops, void *ctx);
 
 /* Offer (or, with NULL, withdraw) the evacuation interface of a type. Waits
  * for a compaction pass in progress. */

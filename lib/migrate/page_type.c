@@ -38,6 +38,11 @@ static bool ops_are_whole(const struct zs_movable_ops *ops)
     return ops && ops->isolate_page && ops->migrate_page && ops->putback_page;
 }
 
+static bool is_taken_locked(const struct zs_arena *a, zs_page_type_t type)
+{
+    return type >= 1 && type <= ZS_PAGE_TYPE_MAX && a->types[type].taken;
+}
+
 int zs_set_movable_ops(struct zs_arena *a, zs_page_type_t type,
                        const struct zs_movable_ops *ops, void *ctx)
 {
@@ -45,7 +50,7 @@ int zs_set_movable_ops(struct zs_arena *a, zs_page_type_t type,
     int err = 0;
 
     zs_lock_acquire(&a->types_lock);
-    if (!t->taken || !ops_are_whole(ops)) {
+    if (!is_taken_locked(a, type) || !ops_are_whole(ops)) {
         err = -EINVAL;
     } else if (atomic_load_explicit(&t->ops, memory_order_relaxed)) {
         err = -EBUSY;
@@ -70,24 +75,51 @@ void zs_set_evacuation_ops(struct zs_arena *a, zs_page_type_t type,
     zs_lock_release(&a->pass_lock);
 }
 
-int zs_page_type_destroy(struct zs_arena *a, zs_page_type_t type)
+void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
+                       const struct zs_shrink_ops *ops, void *ctx)
 {
     struct zs_page_type *t = &a->types[type];
 
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->types_lock);
-    if (!t->taken ||
-        atomic_load_explicit(&t->n_pages, memory_order_acquire) != 0) {
-        int err = t->taken ? -EBUSY : -EINVAL;
+    zs_lock_acquire(&a->pass_lock);
+    t->shrink = ops;
+    t->shrink_ctx = ctx;
+    zs_lock_release(&a->pass_lock);
+}
 
-        zs_lock_release(&a->types_lock);
+/* No more look-ups. */
+static int end_ops(struct zs_arena *a, zs_page_type_t type)
+{
+    struct zs_page_type *t = &a->types[type];
+    int err = 0;
+
+    zs_lock_acquire(&a->types_lock);
+    if (!is_taken_locked(a, type)) {
+        err = -EINVAL;
+    } else if (atomic_load_explicit(&t->n_pages, memory_order_acquire) != 0) {
+        err = -EBUSY;
+    } else {
+        atomic_store_explicit(&t->ops, NULL, memory_order_relaxed);
+    }
+    zs_lock_release(&a->types_lock);
+    return err;
+}
+
+int zs_page_type_destroy(struct zs_arena *a, zs_page_type_t type)
+{
+    int err;
+
+    zs_may_wait(__func__);
+    zs_grace_flush(&a->grace); /* its freed pages may be waiting for readers */
+    err = end_ops(a, type);
+    if (err) {
         return err;
     }
-    atomic_store_explicit(&t->ops, NULL, memory_order_relaxed);
-    zs_lock_release(&a->types_lock);
     zs_wait_for_readers(); /* callbacks that were looked up have returned */
+    zs_set_evacuation_ops(a, type, NULL, NULL);
+    zs_set_shrink_ops(a, type, NULL, NULL);
     zs_lock_acquire(&a->types_lock);
-    t->taken = false;
+    a->types[type].taken = false;
     zs_lock_release(&a->types_lock);
     return 0;
 }

@@ -102,6 +102,8 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
     zs_lock_init(&a->lock, ZS_RANK_ARENA);
     zs_lock_init(&a->types_lock, ZS_RANK_TYPES);
     zs_lock_init(&a->pass_lock, ZS_RANK_PASS);
+    a->types[ZS_PAGE_TYPE_RETIRED].taken = true;
+    a->types[ZS_PAGE_TYPE_RETIRED].name = "retired";
     zs_grace_init(&a->grace);
     zs_limbo_init(a);
     /* Not refused by a limit below it: the arena must exist to say so. */
@@ -131,7 +133,7 @@ void zs_arena_destroy(struct zs_arena *a)
     zs_may_wait(__func__);
     check_unused(a);
     zs_grace_leave(&a->grace, &a->limbo_member);
-    ZS_CHECK(a->n_pages_used == 0);
+    ZS_CHECK(a->n_pages_used == a->n_pages_retired);
     zs_grace_destroy(&a->grace);
     zs_lock_destroy(&a->limbo_lock);
     zs_lock_destroy(&a->pass_lock);
@@ -153,7 +155,11 @@ void zs_arena_stats(struct zs_arena *a, struct zs_arena_stats *out)
 {
     memset(out, 0, sizeof(*out));
     out->metadata_bytes = relaxed(&a->budget.metadata);
+    out->withheld_bytes = relaxed(&a->budget.withheld);
     out->footprint_bytes = relaxed(&a->budget.used);
+    if (out->footprint_bytes > out->withheld_bytes) {
+        out->footprint_bytes -= out->withheld_bytes;
+    }
     if (out->footprint_bytes > out->metadata_bytes) { /* not of one moment */
         out->resident_bytes = out->footprint_bytes - out->metadata_bytes;
     }
@@ -165,6 +171,8 @@ void zs_arena_stats(struct zs_arena *a, struct zs_arena_stats *out)
     zs_lock_acquire(&a->lock);
     out->used_bytes = a->n_pages_used * ZS_PAGE_BYTES;
     out->n_blocks_used = a->n_blocks_used;
+    out->n_blocks_offline = a->n_blocks_offline;
+    out->n_pages_retired = a->n_pages_retired;
     out->n_blocks_released = a->n_blocks_released;
     out->bytes_released = a->bytes_released;
     zs_lock_release(&a->lock);

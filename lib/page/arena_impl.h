@@ -10,9 +10,14 @@
 #include "budget.h"
 #include "grace.h"
 #include "lock.h"
-#include "page_flags.h"
+#include "page_desc.h"
+#include "zspool/movable_ops.h"
 
 struct zs_evacuation_ops;
+struct zs_shrink_ops;
+
+/* Pages that zs_page_retire() has taken: the allocator's own type. */
+#define ZS_PAGE_TYPE_RETIRED (ZS_PAGE_TYPE_MAX + 1)
 
 /* One page type (lib/migrate/page_type.c). */
 struct zs_page_type {
@@ -23,6 +28,8 @@ struct zs_page_type {
     void *ctx;                                  /* set before ops */
     const struct zs_evacuation_ops *evacuation; /* guarded by pass_lock */
     void *evacuation_ctx;                       /* guarded by pass_lock */
+    const struct zs_shrink_ops *shrink;         /* guarded by pass_lock */
+    void *shrink_ctx;                           /* guarded by pass_lock */
     _Atomic uint64_t n_pages; /* relaxed; pages that are not FREE */
 };
 
@@ -44,6 +51,8 @@ struct zs_arena {
     uint32_t n_touched_blocks; /* their structs are resident */
     uint32_t n_blocks_used;    /* not EMPTY */
     uint32_t n_blocks_idle;    /* OPEN with no page used */
+    uint32_t n_blocks_offline;
+    uint32_t n_pages_retired; /* of n_pages_used */
     uint64_t n_pages_used;
     uint64_t n_blocks_released;
     uint64_t bytes_released;
@@ -57,7 +66,7 @@ struct zs_arena {
     zs_pfn_t limbo_round[ZS_NR_ROUNDS];
 
     struct zs_lock types_lock; /* rank TYPES */
-    struct zs_page_type types[ZS_PAGE_TYPE_MAX + 1];
+    struct zs_page_type types[ZS_PAGE_TYPE_RETIRED + 1];
 
     struct zs_lock pass_lock; /* rank PASS: one compaction at a time */
 };
@@ -84,6 +93,14 @@ void zs_pages_reclaim(struct zs_arena *a, zs_pfn_t first, unsigned n);
 /* resident.c: give the memory of a block without used pages back. The block is
  * BUSY; takes and drops the arena lock. */
 void zs_block_release(struct zs_arena *a, uint32_t block);
+/* The same, and the block stays BUSY. Its descriptors go too, but for those of
+ * a block with retired pages. False: the system has refused. */
+bool zs_block_release_memory(struct zs_arena *a, uint32_t block,
+                             uint64_t *gone);
+
+/* page_alloc.c: charge what blocks [first, first + n) cost in descriptors and
+ * tables, and count them as in use. False: the limit. */
+bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n);
 
 /* page_alloc.c: put an OPEN block on the list of its run_hint. */
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block);

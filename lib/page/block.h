@@ -21,10 +21,12 @@
 #define ZS_BLOCK_NONE UINT32_MAX
 
 enum zs_block_state {
-    ZS_BLOCK_EMPTY,  /* no page used, nothing resident; the zero state       */
-    ZS_BLOCK_OPEN,   /* pages may be taken                                   */
-    ZS_BLOCK_CLOSED, /* being evacuated: pages are freed, none are taken     */
-    ZS_BLOCK_BUSY,   /* its free pages are being given back                  */
+    ZS_BLOCK_EMPTY,   /* no page used, nothing resident; the zero state       */
+    ZS_BLOCK_OPEN,    /* pages may be taken                                   */
+    ZS_BLOCK_CLOSED,  /* being evacuated: pages are freed, none are taken     */
+    ZS_BLOCK_HELD,    /* as CLOSED, but it stays so when it is empty          */
+    ZS_BLOCK_BUSY,    /* its free pages are being given back                  */
+    ZS_BLOCK_OFFLINE, /* as EMPTY, and nothing is taken from it              */
 };
 
 /* Lists of blocks by the longest run that they can have. */
@@ -39,6 +41,9 @@ struct zs_block {
     uint8_t state; /* enum zs_block_state */
     uint8_t list;  /* which list it is on, when OPEN */
     uint32_t prev, next;
+    uint8_t skip_passes; /* how many more passes leave it out; pass_lock */
+    uint8_t skip_shift;  /* the next time 1 << skip_shift; pass_lock */
+    uint16_t n_retired;  /* of n_used */
 };
 
 /* First page of a free run of n, or ZS_BITS_NONE; then run_hint is exact. */

@@ -79,17 +79,10 @@ void zs_limbo_init(struct zs_arena *a)
 void zs_page_defer(struct zs_arena *a, zs_pfn_t pfn)
 {
     zs_grace_count(&a->grace, ZS_PAGE_BYTES);
-    zs_grace_count_moved(&a->grace, ZS_PAGE_BYTES);
     zs_lock_acquire(&a->limbo_lock);
     zs_page_set_owner(a, pfn, a->limbo_next);
     a->limbo_next = pfn;
     zs_lock_release(&a->limbo_lock);
-}
-
-void zs_page_finish(struct zs_arena *a, zs_pfn_t pfn)
-{
-    zs_page_finish_edge(zs_page(a, pfn));
-    zs_pages_reclaim(a, pfn, 1);
 }
 
 bool zs_deferred_is_full(struct zs_arena *a)

@@ -56,9 +56,16 @@ void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n);
 
 bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
 
+/* An owned page of the caller's may be moved from now on. */
+void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn);
+
 /* Charge metadata that an owner keeps outside of granule heaps; -ENOMEM at the
  * limit, after idle memory was given back. */
 int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes);
+
+/* Count bytes that have no memory against the limit (budget.h); -ENOMEM at the
+ * limit, after idle memory was given back. */
+int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
 
 /* Give back all memory of free pages, and empty blocks beyond keep_blocks.
  * Returns the bytes given back. Makes system calls without a lock held. */
@@ -69,14 +76,32 @@ uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
  * the larger). What replaces leave behind is not theirs to wait for. */
 bool zs_deferred_is_full(struct zs_arena *a);
 
-/* The core: LIMBO now, FREE after a grace period. */
+/* A page in LIMBO: FREE after a grace period that somebody asks for. */
 void zs_page_defer(struct zs_arena *a, zs_pfn_t pfn);
-/* The core: the owner has released a page that this thread held. */
-void zs_page_finish(struct zs_arena *a, zs_pfn_t pfn);
 
 /* The compactor: nothing is taken from a closed block, and it is given back
  * as soon as it is empty. False: it is not open. */
 bool zs_block_close(struct zs_arena *a, uint32_t block);
 void zs_block_reopen(struct zs_arena *a, uint32_t block);
+
+/*
+ * Taking a block, or a page of it, out of use; under pass_lock (offline.c). A
+ * held block is closed, and stays so when it is empty, until it is reopened or
+ * offline. 0, -ENOENT: EMPTY, -EINVAL: offline, -EAGAIN: busy just now.
+ */
+int zs_block_hold(struct zs_arena *a, uint32_t block);
+/* An EMPTY block, held. 0, -ENOMEM: the limit, -EAGAIN: not EMPTY. */
+int zs_block_open_held(struct zs_arena *a, uint32_t block);
+/* An EMPTY block, or a held one without pages of others: its memory goes back,
+ * it stays out of use. 0; on errors as before: -EIO: the system refused,
+ * -ENOMEM: the limit, -EAGAIN: neither of the two. */
+int zs_block_take_offline(struct zs_arena *a, uint32_t block);
+void zs_block_bring_online(struct zs_arena *a, uint32_t block);
+bool zs_block_is_offline(struct zs_arena *a, uint32_t block);
+/* Pages with an owner in a closed or held block; of others: 0. */
+unsigned zs_block_pages_left(struct zs_arena *a, uint32_t block);
+bool zs_page_is_used(struct zs_arena *a, zs_pfn_t page);
+/* A free page of a held block: nobody gets it any more. 0 or -EIO. */
+int zs_page_take_retired(struct zs_arena *a, zs_pfn_t page);
 
 #endif /* ZS_LIB_PAGE_H */

@@ -31,6 +31,7 @@
 
 #include "os.h"
 #include "page.h"
+#include "page_flags.h"
 
 #define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
 
@@ -108,21 +109,29 @@ static uint64_t block_metadata_bytes(const struct zs_arena *a, uint32_t first,
     return bytes;
 }
 
+bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n)
+{
+    ZS_ASSERT_HELD(&a->lock);
+    if (!zs_budget_try_charge_metadata(&a->budget,
+                                       block_metadata_bytes(a, first, n))) {
+        return false;
+    }
+    if (first + n > a->n_touched_blocks) {
+        a->n_touched_blocks = first + n;
+    }
+    zs_bits_set(a->not_empty, first, n);
+    a->n_blocks_used += n;
+    return true;
+}
+
 /* Open n EMPTY blocks side by side. ZS_BLOCK_NONE: range or limit used up. */
 static uint32_t open_empty_locked(struct zs_arena *a, uint32_t n)
 {
     size_t at = zs_bits_find_clear_run(a->not_empty, 0, a->n_blocks, n);
 
-    if (at == ZS_BITS_NONE ||
-        !zs_budget_try_charge_metadata(
-            &a->budget, block_metadata_bytes(a, (uint32_t)at, n))) {
+    if (at == ZS_BITS_NONE || !zs_blocks_open_locked(a, (uint32_t)at, n)) {
         return ZS_BLOCK_NONE;
     }
-    if (at + n > a->n_touched_blocks) {
-        a->n_touched_blocks = (uint32_t)at + n;
-    }
-    zs_bits_set(a->not_empty, at, n);
-    a->n_blocks_used += n;
     for (uint32_t i = (uint32_t)at; i < at + n; i++) {
         a->blocks[i].run_hint = ZS_BLOCK_PAGES;
         zs_block_relist_locked(a, i);
@@ -214,6 +223,11 @@ int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
     return 0;
 }
 
+void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn)
+{
+    zs_page_set_movable_edge(zs_page(a, pfn));
+}
+
 /* --- giving back --- */
 
 bool zs_block_settle_locked(struct zs_arena *a, uint32_t block)
@@ -222,7 +236,7 @@ bool zs_block_settle_locked(struct zs_arena *a, uint32_t block)
 
     ZS_ASSERT_HELD(&a->lock);
     if (b->n_used == 0 &&
-        (b->state == ZS_BLOCK_CLOSED || a->n_blocks_idle >= a->retain_blocks)) {
+        (b->state != ZS_BLOCK_OPEN || a->n_blocks_idle >= a->retain_blocks)) {
         b->state = ZS_BLOCK_BUSY;
         return true;
     }
@@ -245,7 +259,7 @@ static bool give_locked(struct zs_arena *a, zs_pfn_t first, unsigned n)
         (b->state == ZS_BLOCK_CLOSED && b->n_used == 0)) {
         return zs_block_settle_locked(a, block);
     }
-    return false; /* whoever made it BUSY or CLOSED settles it */
+    return false; /* whoever made it BUSY, CLOSED or HELD settles it */
 }
 
 static void reclaim_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
@@ -312,7 +326,8 @@ void zs_block_reopen(struct zs_arena *a, uint32_t block)
     bool release = false;
 
     zs_lock_acquire(&a->lock);
-    if (a->blocks[block].state == ZS_BLOCK_CLOSED) {
+    if (a->blocks[block].state == ZS_BLOCK_CLOSED ||
+        a->blocks[block].state == ZS_BLOCK_HELD) {
         release = zs_block_settle_locked(a, block);
     }
     zs_lock_release(&a->lock);

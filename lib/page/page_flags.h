@@ -6,6 +6,10 @@
  * the pictures, the table and the helpers here, the matrix in
  * test_page_flags.c (it fails until then) and tests/model/page.pml.
  *
+ * For lib/page, lib/migrate and the compactor. Owners of pages see page.h,
+ * which has none of this; the edges that the core takes are helpers of
+ * lib/migrate/core_edges.h and of nobody else.
+ *
  *    31         13 12     11        10        9       8            7      0
  *   +-------------+-------+---------+---------+------+-------------+--------+
  *   |  zero       | ALLOC_| OWNER_  | CORE_   |CORE_ | OWNER_      | type   |
@@ -47,11 +51,10 @@
 #ifndef ZS_LIB_PAGE_FLAGS_H
 #define ZS_LIB_PAGE_FLAGS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "check.h"
+#include "page_desc.h"
 #include "zspool/movable_ops.h"
 
 enum zs_page_state {
@@ -128,14 +131,6 @@ static const struct zs_page_rule {
     [ZS_EDGE_RECLAIM] = { ZS_PAGE_LIMBO, ZS_PAGE_FREE },
 };
 
-/* The descriptor of a page. 8 bytes, so that those of one pageblock fill one
- * page of the operating system. */
-struct zs_page {
-    _Atomic uint32_t word;  /* only through the functions below */
-    _Atomic uint32_t owner; /* the owner's own word; the core never reads it */
-};
-_Static_assert(sizeof(struct zs_page) == 8, "512 descriptors are one OS page");
-
 static inline uint32_t zs_page_word(const struct zs_page *p)
 {
     return atomic_load_explicit(&p->word, memory_order_acquire);
@@ -160,6 +155,22 @@ static inline enum zs_page_state zs_word_state(uint32_t w)
         }
     }
     return ZS_PAGE_NR_STATES; /* damaged */
+}
+
+static inline const char *zs_page_state_name(enum zs_page_state s)
+{
+    static const char *const names[ZS_PAGE_NR_STATES] = {
+        "FREE",     "OWNED",           "MOVABLE",           "LOCKED",
+        "ISOLATED", "LOCKED_RELEASED", "ISOLATED_RELEASED", "LIMBO",
+    };
+    return s < ZS_PAGE_NR_STATES ? names[s] : "damaged";
+}
+
+/* Its owner has it still: it may be freed. */
+static inline bool zs_word_is_owners(uint32_t w)
+{
+    return zs_word_type(w) != 0 &&
+           (w & (ZS_PF_OWNER_RELEASED | ZS_PF_ALLOC_LIMBO)) == 0;
 }
 
 /* Flag and type together say whether a page can be migrated. */
@@ -206,39 +217,6 @@ static inline void zs_page_set_movable_edge(struct zs_page *p)
     ZS_CHECK(ok);
 }
 
-/* Core: keep the page from changing hands while its owner is asked. False:
- * not movable just now. */
-static inline bool zs_page_try_lock(struct zs_page *p)
-{
-    return zs_page_step(p, ZS_EDGE_LOCK, 0);
-}
-
-/* Core: the owner said no. False: it was released meanwhile, so finish. */
-static inline bool zs_page_try_unlock(struct zs_page *p)
-{
-    return zs_page_step(p, ZS_EDGE_UNLOCK, 0);
-}
-
-/* Core: the owner said yes. False: it was released meanwhile, so finish. */
-static inline bool zs_page_try_isolate(struct zs_page *p)
-{
-    return zs_page_step(p, ZS_EDGE_ISOLATE, 0);
-}
-
-/* Core: give the page back unmoved. False: released meanwhile, so finish. */
-static inline bool zs_page_try_putback(struct zs_page *p)
-{
-    return zs_page_step(p, ZS_EDGE_PUTBACK, 0);
-}
-
-/* Core: the contents are elsewhere. The owner has let go of the page, so it
- * cannot have released it. */
-static inline void zs_page_migrated_edge(struct zs_page *p)
-{
-    bool ok = zs_page_step(p, ZS_EDGE_MIGRATED, 0);
-    ZS_CHECK(ok);
-}
-
 /* Owner: the page is no longer needed. True: it is in LIMBO and the caller
  * goes on with it; false: the core holds it and will finish (F2). */
 static inline bool zs_page_release_edge(struct zs_page *p)
@@ -264,20 +242,6 @@ static inline bool zs_page_release_edge(struct zs_page *p)
                             __func__);
         }
     }
-}
-
-/* Core: has the owner released the page that this thread holds? */
-static inline bool zs_page_is_released(const struct zs_page *p)
-{
-    return (zs_page_word(p) & ZS_PF_OWNER_RELEASED) != 0;
-}
-
-/* Core: end of a page that was released while this thread held it. */
-static inline void zs_page_finish_edge(struct zs_page *p)
-{
-    bool ok = zs_page_step(p, ZS_EDGE_FINISH_ISOLATED, 0) ||
-              zs_page_step(p, ZS_EDGE_FINISH_LOCKED, 0);
-    ZS_CHECK(ok);
 }
 
 /* Allocator: no reader is left. */

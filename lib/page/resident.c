@@ -53,6 +53,17 @@ int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes)
     return err;
 }
 
+int zs_arena_withhold(struct zs_arena *a, uint64_t bytes)
+{
+    int err = charge(a, bytes);
+
+    if (!err) {
+        atomic_fetch_add_explicit(&a->budget.withheld, bytes,
+                                  memory_order_relaxed);
+    }
+    return err;
+}
+
 static unsigned set_resident(struct zs_arena *a, zs_pfn_t first, unsigned n,
                              bool resident)
 {
@@ -186,29 +197,47 @@ static uint64_t release_idle_runs(struct zs_arena *a, uint32_t block)
     }
 }
 
+bool zs_block_release_memory(struct zs_arena *a, uint32_t block, uint64_t *gone)
+{
+    struct zs_block *b = &a->blocks[block];
+    bool keep_descriptors = b->n_retired > 0; /* BUSY: it stays so */
+    bool done = true;
+
+    *gone = release_pages(a, block * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
+    if (!keep_descriptors) {
+        done = zs_os.release(&a->pages[(size_t)block * ZS_BLOCK_PAGES],
+                             ZS_BLOCK_PAGES * sizeof(struct zs_page)) == 0;
+    }
+    zs_lock_acquire(&a->lock);
+    a->bytes_released += *gone;
+    done = done && b->n_resident == 0;
+    if (done && !keep_descriptors) {
+        zs_budget_uncharge_metadata(&a->budget, ZS_OS_PAGE_BYTES);
+        a->n_blocks_used--;
+        a->n_blocks_released++;
+    }
+    zs_lock_release(&a->lock);
+    return done;
+}
+
 /* A BUSY block without used pages becomes EMPTY, its descriptors' page goes
  * too. When the system refuses it stays, idle and resident. */
 static uint64_t release_whole(struct zs_arena *a, uint32_t block)
 {
-    struct zs_block *b = &a->blocks[block];
-    uint64_t gone = release_pages(a, block * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
-    int err = zs_os.release(&a->pages[(size_t)block * ZS_BLOCK_PAGES],
-                            ZS_BLOCK_PAGES * sizeof(struct zs_page));
+    uint64_t gone;
+    bool done = zs_block_release_memory(a, block, &gone);
 
     zs_lock_acquire(&a->lock);
-    a->bytes_released += gone;
-    if (err || b->n_resident > 0) {
+    if (done) {
+        a->blocks[block].state = ZS_BLOCK_EMPTY;
+        zs_bit_clear(a->not_empty, block);
+    } else {
         zs_block_relist_locked(a, block);
-        zs_lock_release(&a->lock);
-        return gone;
     }
-    zs_budget_uncharge_metadata(&a->budget, ZS_OS_PAGE_BYTES);
-    b->state = ZS_BLOCK_EMPTY;
-    zs_bit_clear(a->not_empty, block);
-    a->n_blocks_used--;
-    a->n_blocks_released++;
     zs_lock_release(&a->lock);
-    ZS_PROBE2(block_released, block, gone);
+    if (done) {
+        ZS_PROBE2(block_released, block, gone);
+    }
     return gone;
 }
 

@@ -22,6 +22,7 @@
 
 #include "os.h"
 #include "page.h"
+#include "page_flags.h"
 #include "zspool/arena.h"
 #include "zspool/stats.h"
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "core_edges.h"
 #include "migrate.h"
 #include "rcu.h"
 #include "zspool/movable_ops.h"
@@ -293,8 +294,22 @@ static void type_destroy__is_refused_while_pages_exist(void **unused)
     assert_int_equal(zs_page_type_destroy(arena, owner.type), -EBUSY);
     assert_int_equal(zs_migrate_pages(arena, &moving, 1, ZS_MIGRATE_SYNC), 0);
     zs_pages_free(arena, owner.moved_to[moving], 1);
-    /* One page left, in LIMBO. */
-    assert_int_equal(zs_page_type_destroy(arena, owner.type), -EBUSY);
+    assert_int_equal(zs_page_type_destroy(arena, owner.type), 0);
+    assert_int_equal(zs_page_type_create(arena, "again", &owner.type), 0);
+}
+
+/* The page that was left behind waits for readers; that is not the owner's. */
+static void type_destroy__waits_for_pages_in_limbo(void **unused)
+{
+    zs_pfn_t page = take_movable(1);
+
+    (void)unused;
+    assert_true(zs_isolate_movable_ops_page(arena, page));
+    assert_int_equal(zs_migrate_pages(arena, &page, 1, ZS_MIGRATE_SYNC), 0);
+    assert_int_equal(state_of(page), ZS_PAGE_LIMBO);
+    zs_pages_free(arena, owner.moved_to[page], 1);
+    assert_int_equal(zs_page_type_destroy(arena, owner.type), 0);
+    assert_int_equal(zs_page_type_create(arena, "again", &owner.type), 0);
 }
 
 static void type__of_a_destroyed_one_begins_without_ops(void **unused)
@@ -386,6 +401,7 @@ static void free_while_locked__is_finished_once(void **unused)
     for (unsigned i = 0; i < 2; i++) {
         owner.at_isolate = answers[i];
         assert_false(zs_isolate_movable_ops_page(arena, first + i));
+        zs_grace_flush(&arena->grace);
         assert_int_equal(state_of(first + i), ZS_PAGE_FREE);
         assert_int_equal(n_counted(), 2 - i);
         assert_int_equal(n_in_use(), 2 - i);
@@ -402,7 +418,11 @@ static void free_while_isolated__is_finished_by_the_putback(void **unused)
     zs_pages_free(arena, page, 1);
     assert_int_equal(state_of(page), ZS_PAGE_ISOLATED_RELEASED);
     assert_int_equal(n_counted(), 1); /* in the core's hands still */
+    zs_read_lock(); /* somebody who looks at it still */
     put_back(&page, 1);
+    assert_int_equal(state_of(page), ZS_PAGE_LIMBO);
+    zs_read_unlock();
+    zs_grace_flush(&arena->grace);
     assert_int_equal(state_of(page), ZS_PAGE_FREE);
     assert_int_equal(n_counted(), 0);
     assert_int_equal(owner.n_putback, 0);
@@ -417,6 +437,7 @@ static void free_while_isolated__is_finished_by_the_migration(void **unused)
     zs_pages_free(arena, page, 1);
     assert_int_equal(zs_migrate_pages(arena, &page, 1, ZS_MIGRATE_SYNC), 0);
     assert_int_equal(owner.n_migrate + owner.n_putback, 0);
+    zs_grace_flush(&arena->grace);
     assert_int_equal(n_counted(), 0); /* the destination is free, too */
     assert_int_equal(n_in_use(), 0);
 }
@@ -432,6 +453,7 @@ static void free_of_a_run__reaches_held_and_unheld_pages(void **unused)
     zs_pages_free(arena, first, 10);
     assert_int_equal(n_counted(), 2);
     put_back(held, 2);
+    zs_grace_flush(&arena->grace);
     assert_int_equal(n_counted(), 0);
     assert_int_equal(owner.n_putback, 0);
 }
@@ -446,6 +468,7 @@ static void free_in_migrate__is_gone_and_finished_once(void **unused)
     assert_int_equal(zs_migrate_pages(arena, &page, 1, ZS_MIGRATE_SYNC), 0);
     assert_int_equal(owner.n_migrate, 1);
     assert_int_equal(owner.n_putback, 0);
+    zs_grace_flush(&arena->grace);
     assert_int_equal(n_in_use(), 0);
     assert_int_equal(n_counted(), 0);
 }
@@ -581,6 +604,7 @@ static void migrate_pages__leaves_exactly_what_stayed(void **unused)
     for (unsigned i = 0; i < 50; i++) {
         owner.page_manner[first + i] = manners[i % 5];
     }
+    zs_read_lock(); /* what is left behind waits */
     left = zs_migrate_pages(arena, pages, 50, ZS_MIGRATE_SYNC);
     assert_int_equal(left, 20);
     for (unsigned i = 0; i < left; i++) {
@@ -592,9 +616,13 @@ static void migrate_pages__leaves_exactly_what_stayed(void **unused)
         assert_int_equal(state_of(first + i), ZS_PAGE_LIMBO);
         assert_int_equal(state_of(first + i + 4), ZS_PAGE_MOVABLE);
     }
-    /* 10 freed; 10 in LIMBO and 10 where they went; 20 left; 10 put back. */
-    assert_int_equal(n_counted(), 50);
+    /* 10 freed and 10 moved, all in LIMBO; 10 where those went; 20 left; 10 put
+     * back. */
+    assert_int_equal(n_counted(), 60);
     put_back(pages, left);
+    zs_read_unlock();
+    zs_grace_flush(&arena->grace);
+    assert_int_equal(n_counted(), 40);
 }
 
 static void migrate_pages__moves_a_whole_block(void **unused)
@@ -768,6 +796,7 @@ int main(void)
         PROMISE(set_ops__a_second_time_is_ebusy),
         PROMISE(set_ops__without_type_or_callback_is_einval),
         PROMISE(type_destroy__is_refused_while_pages_exist),
+        PROMISE(type_destroy__waits_for_pages_in_limbo),
         PROMISE(type__of_a_destroyed_one_begins_without_ops),
         PROMISE(isolate__takes_the_page_if_the_owner_agrees),
         PROMISE(isolate__leaves_the_page_if_the_owner_refuses),

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "core_edges.h"
 #include "page_flags.h"
 
 #define DAMAGED ZS_PAGE_NR_STATES
