@@ -129,11 +129,11 @@ void zs_obj_read_end(struct zs_pool *pool)
  * and if it is closed still, an object mover is between two of its lock
  * sections: have it stop, and look again.
  */
-static uint32_t pin_slowly(struct zs_pool *pool, uint32_t h)
+static uint32_t pin_slowly(struct zs_pool *pool, uint32_t h, const char *func)
 {
     for (;;) {
         struct zs_class *cl;
-        uint32_t w = lock_class_of_handle(pool, h, &cl, "zs_obj_write");
+        uint32_t w = lock_class_of_handle(pool, h, &cl, func);
         struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
         bool pinned = zspage_try_pin(zp);
 
@@ -148,15 +148,14 @@ static uint32_t pin_slowly(struct zs_pool *pool, uint32_t h)
     }
 }
 
-/* Pin the zspage that the object is in; inside a read section. */
-static uint32_t pin_object(struct zs_pool *pool, uint32_t h)
+uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func)
 {
     for (;;) {
-        uint32_t w = live_word(pool, h, "zs_obj_write");
+        uint32_t w = live_word(pool, h, func);
         struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
 
         if (!zspage_try_pin(zp)) {
-            return pin_slowly(pool, h);
+            return pin_slowly(pool, h, func);
         }
         if (zs_slot_load(&pool->handles, h) == w) {
             return w;
@@ -174,7 +173,7 @@ int zs_obj_write(struct zs_pool *pool, zs_handle_t h, size_t offset,
     int err = -ERANGE;
 
     zs_read_lock();
-    w = pin_object(pool, h.raw);
+    w = pin_object(pool, h.raw, __func__);
     zp = zspage_at(pool, zs_slot_zspage(w));
     size = zspage_slot_bytes(zp);
     if (offset <= size && len <= size - offset) {

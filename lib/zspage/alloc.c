@@ -48,7 +48,7 @@ static void give_handle_locked(struct zs_pool *pool, struct zs_class *cl,
 
 /* The handles that classes keep at hand, back to the table. Called without a
  * lock. */
-static void return_stocks(struct zs_pool *pool)
+void return_stocks(struct zs_pool *pool)
 {
     for (unsigned i = 0; i < pool->n_classes; i++) {
         struct zs_class *cl = &pool->classes[i];

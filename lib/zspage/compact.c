@@ -372,3 +372,12 @@ const struct zs_evacuation_ops zspage_evacuation_ops = {
     .trim = trim,
     .count_moved = count_moved,
 };
+
+static void drop_caches(void *ctx)
+{
+    return_stocks(ctx);
+}
+
+const struct zs_shrink_ops zspage_shrink_ops = {
+    .drop_caches = drop_caches,
+};

@@ -234,7 +234,7 @@ static void own_pages(struct zs_pool *pool, struct zspage *zp,
         zs_page_set_owner(pool->arena, place_pfn(p, i),
                           zspage_owner_word(number, i));
         if (!moves_only_whole(zp)) {
-            zs_page_set_movable_edge(zs_page(pool->arena, place_pfn(p, i)));
+            zs_page_mark_movable(pool->arena, place_pfn(p, i));
         }
     }
 }

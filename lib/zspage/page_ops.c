@@ -17,6 +17,7 @@
  * Zspages with slots above a page are not marked movable: readers get their
  * objects in one piece, so they move whole or not at all (compact.c).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "pool_impl.h"
@@ -157,7 +158,7 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     }
     ZS_STEP(ZS_STEP_PAGE_COPIED);
     zs_page_set_owner(a, dst, owner);
-    zs_page_set_movable_edge(zs_page(a, dst));
+    zs_page_mark_movable(a, dst);
     publish_locked(pool, zp, chain);
     ZS_STEP(ZS_STEP_PAGE_SWITCHED);
     return ZS_MIGRATE_DONE;
@@ -184,8 +185,28 @@ migrate_page(void *ctx, zs_pfn_t dst, zs_pfn_t src, enum zs_migrate_mode mode)
     return result;
 }
 
+static void describe_holder(void *ctx, zs_pfn_t page, char *text, size_t len)
+{
+    struct zs_pool *pool = ctx;
+    bool busy;
+    struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
+    uint32_t number;
+
+    if (!zp) {
+        return;
+    }
+    number = zspage_number(pool, zp);
+    if (moves_only_whole(zp)) {
+        (void)snprintf(text, len, "objects of %zu bytes move only whole",
+                       zspage_slot_bytes(zp));
+    }
+    zs_lock_release(&class_of(pool, zp)->lock);
+    pin_describe(pool, number, text, len);
+}
+
 const struct zs_movable_ops zspage_movable_ops = {
     .isolate_page = isolate_page,
     .migrate_page = migrate_page,
     .putback_page = putback_page,
+    .describe_holder = describe_holder,
 };

@@ -110,6 +110,7 @@ static int init_type(struct zs_pool *pool)
     ZS_CHECK(err == 0); /* a fresh type has none */
     zs_set_evacuation_ops(pool->arena, pool->type, &zspage_evacuation_ops,
                           pool);
+    zs_set_shrink_ops(pool->arena, pool->type, &zspage_shrink_ops, pool);
     return 0;
 }
 
@@ -136,10 +137,12 @@ static int init_pool(struct zs_pool *pool, const struct zs_pool_config *cfg)
         goto undo_classes;
     }
     limbo_init(pool);
+    zs_lock_init(&pool->pins_lock, ZS_RANK_PINS);
     err = init_type(pool);
     if (!err) {
         return 0;
     }
+    zs_lock_destroy(&pool->pins_lock);
     zs_grace_leave(&pool->arena->grace, &pool->limbo_member);
     destroy_tables(pool);
 undo_classes:
@@ -219,9 +222,9 @@ void zs_pool_destroy(struct zs_pool *pool)
     zs_may_wait(__func__);
     arena = pool->arena;
     zs_set_evacuation_ops(arena, pool->type, NULL, NULL);
+    zs_set_shrink_ops(arena, pool->type, NULL, NULL);
     zs_grace_leave(&arena->grace, &pool->limbo_member);
     release_all_zspages(pool);
-    zs_grace_flush(&arena->grace); /* pages that migration left in LIMBO */
     while ((err = zs_page_type_destroy(arena, pool->type)) == -EBUSY) {
         sched_yield(); /* the core finishes a page that it holds */
     }
@@ -232,6 +235,7 @@ void zs_pool_destroy(struct zs_pool *pool)
     for (unsigned i = 0; i < pool->n_classes; i++) {
         zs_lock_destroy(&pool->classes[i].lock);
     }
+    zs_lock_destroy(&pool->pins_lock);
     zs_lock_destroy(&pool->limbo_lock);
     zs_os.free(pool->classes);
     if (pool->own_arena) {

@@ -10,6 +10,7 @@
  *   move.c       moving the objects of one zspage
  *   compact.c    evacuation interface: look, detach, move, consolidate, trim
  *   page_ops.c   movable_ops of zspage pages
+ *   pin.c        zs_pin, zs_unpin, and who holds pins
  *   pool.c       create, destroy, statistics
  *   dump.c       a table for people
  */
@@ -65,6 +66,9 @@ struct zs_pool {
     struct zs_lock table_lock;  /* rank TABLE; guards the two heaps */
     struct zs_granules zspages; /* granule number is zspage number */
     struct zs_granules sides;
+
+    struct zs_lock pins_lock; /* rank PINS */
+    struct zs_pin *pins;      /* checked builds: all pins held */
 
     /* where a consolidation goes on after a flush (compact.c); pass_lock */
     uint32_t next_class;
@@ -212,6 +216,11 @@ enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
 void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
                             struct zs_class *to);
 
+/* --- alloc.c --- */
+
+/* Free handles that classes keep at hand go back to the pool's table. */
+void return_stocks(struct zs_pool *pool);
+
 /* --- access.c --- */
 
 /* Stop the process: `h` is not a live handle. */
@@ -226,6 +235,9 @@ uint32_t live_word(const struct zs_pool *pool, uint32_t h, const char *func);
  */
 uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
                               struct zs_class **cl, const char *func);
+/* Pin the zspage that the object is in, and return its word; inside a read
+ * section. Waits for the mover's step when it is being moved. */
+uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func);
 /* Take a slot of `size` bytes for handle `h`, fill it, and leave its zspage
  * pinned: nothing finds it until the caller publishes the word. */
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
@@ -240,5 +252,12 @@ struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
 
 extern const struct zs_movable_ops zspage_movable_ops;
 extern const struct zs_evacuation_ops zspage_evacuation_ops;
+extern const struct zs_shrink_ops zspage_shrink_ops;
+
+/* --- pin.c --- */
+
+/* Who pins the zspage and since when; leaves `text` as it is when nobody. */
+void pin_describe(struct zs_pool *pool, uint32_t zspage, char *text,
+                  size_t len);
 
 #endif /* ZS_LIB_POOL_IMPL_H */

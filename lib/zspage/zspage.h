@@ -145,6 +145,13 @@ static inline void zspage_open(struct zspage *zp)
     ZS_ASSERT((old & ZSPAGE_PINS_MASK) == 0);
 }
 
+/* For reports: it may be different by now. */
+static inline unsigned zspage_n_pins(const struct zspage *zp)
+{
+    return atomic_load_explicit(&zp->word, memory_order_relaxed) &
+           ZSPAGE_PINS_MASK;
+}
+
 static inline bool zspage_is_closed(const struct zspage *zp)
 {
     return (atomic_load_explicit(&zp->word, memory_order_relaxed) &

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pin.c - objects that stay where they are for as long as somebody needs.
+ *
+ * A pin is a count in the zspage's word (zspage.h); movers leave a pinned
+ * zspage alone and come back later. Checked builds also keep the pins of a
+ * pool on a list, so that a page that does not move can be explained. The list
+ * is threaded through the callers' pins and costs no memory.
+ */
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os.h"
+#include "pool_impl.h"
+#include "rcu.h"
+
+#if ZS_CHECKS >= 1
+static void list_pin(struct zs_pool *pool, struct zs_pin *pin)
+{
+    pin->since_ns = zs_os.now_ns();
+    pin->thread = syscall(SYS_gettid);
+    zs_lock_acquire(&pool->pins_lock);
+    pin->prev = NULL;
+    pin->next = pool->pins;
+    if (pin->next) {
+        pin->next->prev = pin;
+    }
+    pool->pins = pin;
+    zs_lock_release(&pool->pins_lock);
+}
+
+static void unlist_pin(struct zs_pool *pool, struct zs_pin *pin)
+{
+    zs_lock_acquire(&pool->pins_lock);
+    if (pin->next) {
+        pin->next->prev = pin->prev;
+    }
+    if (pin->prev) {
+        pin->prev->next = pin->next;
+    } else {
+        ZS_CHECK(pool->pins == pin);
+        pool->pins = pin->next;
+    }
+    zs_lock_release(&pool->pins_lock);
+}
+#else
+static void list_pin(struct zs_pool *pool, struct zs_pin *pin)
+{
+    (void)pool;
+    (void)pin;
+}
+
+static void unlist_pin(struct zs_pool *pool, struct zs_pin *pin)
+{
+    (void)pool;
+    (void)pin;
+}
+#endif
+
+/* The parts of `len` bytes from byte `at` of the zspage on; one or two. */
+static void find_parts(const struct zs_pool *pool, const struct zspage *zp,
+                       size_t at, size_t len, struct zs_pin *pin)
+{
+    pin->n_parts = 0;
+    while (len > 0) {
+        struct iovec *part = &pin->part[pin->n_parts++];
+        size_t room;
+
+        ZS_ASSERT(pin->n_parts <= 2);
+        part->iov_base = zspage_bytes(pool->arena, zp, at, len, &room);
+        part->iov_len = room;
+        at += room;
+        len -= room;
+    }
+}
+
+void zs_pin(struct zs_pool *pool, zs_handle_t h, const char *holder,
+            struct zs_pin *pin)
+{
+    const struct zspage *zp;
+    uint32_t word;
+    size_t size;
+
+    *pin = (struct zs_pin){ .handle = h.raw, .holder = holder };
+    zs_read_lock();
+    word = pin_object(pool, h.raw, __func__);
+    pin->zspage = zs_slot_zspage(word);
+    zp = zspage_at(pool, pin->zspage);
+    size = zspage_slot_bytes(zp);
+    find_parts(pool, zp, zs_slot_index(word) * size, size, pin);
+    zs_read_unlock();
+    list_pin(pool, pin);
+}
+
+void zs_unpin(struct zs_pool *pool, struct zs_pin *pin)
+{
+    if (pin->n_parts == 0) {
+        zs_misuse(__func__, "not a pin, or ended before", pin->handle,
+                  "unpinned");
+    }
+    unlist_pin(pool, pin);
+    pin->n_parts = 0;
+    zspage_unpin(zspage_at(pool, pin->zspage));
+}
+
+/* --- explaining --- */
+
+/* The pin of the zspage that has been held longest. */
+static const struct zs_pin *oldest_locked(const struct zs_pool *pool,
+                                          uint32_t zspage)
+{
+    const struct zs_pin *oldest = NULL;
+
+    for (const struct zs_pin *p = pool->pins; p; p = p->next) {
+        if (p->zspage == zspage &&
+            (!oldest || p->since_ns < oldest->since_ns)) {
+            oldest = p;
+        }
+    }
+    return oldest;
+}
+
+void pin_describe(struct zs_pool *pool, uint32_t zspage, char *text, size_t len)
+{
+    unsigned n = zspage_n_pins(zspage_at(pool, zspage));
+    const struct zs_pin *p;
+
+    if (n == 0) {
+        return;
+    }
+    zs_lock_acquire(&pool->pins_lock);
+    p = oldest_locked(pool, zspage);
+    if (p) {
+        double seconds = (double)(zs_os.now_ns() - p->since_ns) / 1e9;
+
+        (void)snprintf(text, len,
+                       "pinned by %s, thread %ld, for %.3f s (object %u; %u "
+                       "pins)",
+                       p->holder, p->thread, seconds, p->handle, n);
+    } else {
+        (void)snprintf(text, len, "%u pins", n);
+    }
+    zs_lock_release(&pool->pins_lock);
+}
