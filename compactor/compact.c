@@ -43,16 +43,17 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
 {
     struct zs_compact_result r = { 0 };
     uint64_t begin = zs_os.now_ns();
+    static const struct zs_pass_goal as_far_as_it_goes;
     struct totals before, after;
     struct zs_survey s;
     int err;
 
     zs_may_wait(__func__);
     zs_lock_acquire(&a->pass_lock);
-    err = zs_survey_take(a, &s);
+    err = zs_survey_take(a, &s, false);
     if (!err) {
         take_totals(a, &before);
-        zs_pass_run(a, &s, 0, &r);
+        zs_pass_run(a, &s, &as_far_as_it_goes, &r);
         take_totals(a, &after);
         zs_survey_free(&s);
     }

@@ -8,9 +8,10 @@
  *      taken off the owners' lists, so it is neither filled nor moved into.
  *   2. One victim after the other: the owners move its objects into free slots
  *      elsewhere; what is left (full zspages, other owners' pages) is isolated
- *      and migrated page by page.
+ *      and migrated page by page (evacuate.c).
  *   3. Whatever could not be moved goes back to its owner and the block is
- *      open again: a pin makes a block a skipped one, not a failed pass.
+ *      open again: a pin makes a block a skipped one, not a failed pass. The
+ *      compactor thread leaves it out for the next 1, 2, 4 ... 64 passes.
  *   4. Owners consolidate what is partly filled, and trim unused ends.
  *   5. Free memory goes back to the system.
  *
@@ -20,169 +21,154 @@
  */
 #include "pass.h"
 
+#include "evacuate.h"
 #include "migrate.h"
+#include "os.h"
 #include "probe.h"
 
-static const struct zs_page_type *type_at(struct zs_arena *a, zs_pfn_t page)
+#define MAX_SKIP_SHIFT 6u
+
+static bool is_late(const struct zs_pass_goal *goal)
 {
-    return &a->types[zs_word_type(zs_page_word(zs_page(a, page)))];
+    return goal->until_ns != 0 && zs_os.now_ns() >= goal->until_ns;
 }
 
-static void flush_if_full(struct zs_arena *a)
+/* --- victims --- */
+
+/* The first of the chosen victims that give goal->want_bytes together. */
+static size_t enough_victims(const struct zs_block_figures *victims, size_t n,
+                             const struct zs_pass_goal *goal)
 {
-    if (zs_deferred_is_full(a)) {
-        zs_grace_flush(&a->grace);
-    }
-}
+    uint64_t gain = 0;
 
-/* --- step 1 --- */
-
-static bool close_victim(struct zs_arena *a, uint32_t block)
-{
-    zs_pfn_t first = block * ZS_BLOCK_PAGES;
-
-    if (!zs_block_close(a, block)) {
-        return false; /* emptied, or being trimmed, since the survey */
-    }
-    for (zs_pfn_t page = first; page < first + ZS_BLOCK_PAGES; page++) {
-        const struct zs_page_type *t = type_at(a, page);
-
-        if (t->evacuation) {
-            t->evacuation->detach(t->evacuation_ctx, page);
+    for (size_t i = 0; i < n && goal->want_bytes != 0; i++) {
+        if (gain >= goal->want_bytes) {
+            return i;
         }
+        gain += (uint64_t)victims[i].n_resident * ZS_PAGE_BYTES -
+                victims[i].live_bytes;
     }
-    return true;
-}
-
-/* --- step 2 --- */
-
-static void move_objects(struct zs_arena *a, uint32_t block)
-{
-    zs_pfn_t first = block * ZS_BLOCK_PAGES;
-
-    for (zs_pfn_t page = first; page < first + ZS_BLOCK_PAGES; page++) {
-        const struct zs_page_type *t = type_at(a, page);
-
-        if (t->evacuation) {
-            (void)t->evacuation->move_objects(t->evacuation_ctx, page);
-            flush_if_full(a);
-        }
-    }
-}
-
-static void migrate_pages(struct zs_arena *a, uint32_t block)
-{
-    zs_pfn_t first = block * ZS_BLOCK_PAGES;
-    zs_pfn_t pages[ZS_BLOCK_PAGES];
-    unsigned n = 0;
-
-    for (zs_pfn_t page = first; page < first + ZS_BLOCK_PAGES; page++) {
-        if (zs_isolate_movable_ops_page(a, page)) {
-            pages[n++] = page;
-        }
-    }
-    n = zs_migrate_pages(a, pages, n, ZS_MIGRATE_SYNC);
-    for (unsigned i = 0; i < n; i++) {
-        zs_putback_movable_ops_page(a, pages[i]);
-    }
-    flush_if_full(a);
-}
-
-/* --- step 3 --- */
-
-/* A victim that was emptied is not CLOSED any more; it may be in use again. */
-static unsigned pages_left(struct zs_arena *a, uint32_t block)
-{
-    const struct zs_block *b = &a->blocks[block];
-    unsigned n;
-
-    zs_lock_acquire(&a->lock);
-    n = b->state == ZS_BLOCK_CLOSED ? b->n_used : 0;
-    zs_lock_release(&a->lock);
     return n;
 }
 
-/* --- steps 4 and 5 --- */
-
-static void for_each_owner_once(struct zs_arena *a,
-                                void (*act)(struct zs_arena *a,
-                                            const struct zs_page_type *t))
-{
-    for (unsigned i = 1; i <= ZS_PAGE_TYPE_MAX; i++) {
-        if (a->types[i].evacuation) {
-            act(a, &a->types[i]);
-        }
-    }
-}
-
-static void attach_owner(struct zs_arena *a, const struct zs_page_type *t)
-{
-    (void)a;
-    t->evacuation->attach_all(t->evacuation_ctx);
-}
-
-static void consolidate_owner(struct zs_arena *a, const struct zs_page_type *t)
-{
-    while (t->evacuation->consolidate(t->evacuation_ctx)) {
-        zs_grace_flush(&a->grace);
-    }
-}
-
-static void trim_owner(struct zs_arena *a, const struct zs_page_type *t)
-{
-    (void)a;
-    t->evacuation->trim(t->evacuation_ctx);
-}
-
-/* Those that could be closed, in front. */
+/* Those that could be closed, in front. The others were emptied, or are being
+ * trimmed, since the survey. */
 static size_t close_victims(struct zs_arena *a,
                             struct zs_block_figures *victims, size_t n)
 {
     size_t n_closed = 0;
 
     for (size_t i = 0; i < n; i++) {
-        if (close_victim(a, victims[i].block)) {
+        if (zs_block_close(a, victims[i].block)) {
+            zs_evacuate_detach(a, victims[i].block * ZS_BLOCK_PAGES,
+                               ZS_BLOCK_PAGES);
             victims[n_closed++] = victims[i];
         }
     }
     return n_closed;
 }
 
-static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
-                     size_t n, struct zs_compact_result *r)
+/* Remember whether it is worth trying again soon. */
+static void note_skip(struct zs_arena *a, uint32_t block, bool emptied)
 {
+    struct zs_block *b = &a->blocks[block];
+
+    ZS_ASSERT_HELD(&a->pass_lock);
+    if (emptied) {
+        b->skip_passes = 0;
+        b->skip_shift = 0;
+        return;
+    }
+    b->skip_passes = (uint8_t)(1u << b->skip_shift);
+    b->skip_shift = (uint8_t)(b->skip_shift + (b->skip_shift < MAX_SKIP_SHIFT));
+}
+
+static void reopen_victim(struct zs_arena *a, uint32_t block, bool tried,
+                          struct zs_compact_result *r)
+{
+    unsigned left = zs_block_pages_left(a, block);
+
+    r->pages_left += left;
+    r->blocks_emptied += left == 0;
+    if (tried) {
+        note_skip(a, block, left == 0);
+    }
+    zs_block_reopen(a, block);
+}
+
+static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
+                     size_t n, const struct zs_pass_goal *goal,
+                     struct zs_compact_result *r)
+{
+    size_t n_tried = 0;
+
     n = close_victims(a, victims, n);
     r->blocks_chosen += n;
-    for (size_t i = 0; i < n; i++) {
-        move_objects(a, victims[i].block);
-        migrate_pages(a, victims[i].block);
+    for (; n_tried < n && !is_late(goal); n_tried++) {
+        zs_evacuate_pages(a, victims[n_tried].block * ZS_BLOCK_PAGES,
+                          ZS_BLOCK_PAGES);
     }
     zs_grace_flush(&a->grace);
     for (size_t i = 0; i < n; i++) {
-        unsigned left = pages_left(a, victims[i].block);
-
-        r->pages_left += left;
-        r->blocks_emptied += left == 0;
-        zs_block_reopen(a, victims[i].block);
+        reopen_victim(a, victims[i].block, i < n_tried, r);
     }
-    for_each_owner_once(a, attach_owner);
+    zs_evacuate_attach_owners(a);
 }
 
-void zs_pass_run(struct zs_arena *a, struct zs_survey *s, uint32_t keep_blocks,
-                 struct zs_compact_result *r)
+/* --- partly filled zspages, and unused ends --- */
+
+static void consolidate_owners(struct zs_arena *a)
+{
+    for (unsigned i = 1; i <= ZS_PAGE_TYPE_MAX; i++) {
+        const struct zs_page_type *t = &a->types[i];
+
+        while (t->evacuation && t->evacuation->consolidate(t->evacuation_ctx)) {
+            zs_grace_flush(&a->grace);
+        }
+    }
+    zs_grace_flush(&a->grace);
+}
+
+static void trim_owners(struct zs_arena *a)
+{
+    for (unsigned i = 1; i <= ZS_PAGE_TYPE_MAX; i++) {
+        const struct zs_page_type *t = &a->types[i];
+
+        if (t->evacuation) {
+            t->evacuation->trim(t->evacuation_ctx);
+        }
+    }
+    zs_grace_flush(&a->grace);
+}
+
+/* --- the pass --- */
+
+static void count_figures(const struct zs_survey *s,
+                          struct zs_compact_result *r)
+{
+    r->blocks_scanned += s->n;
+    for (size_t i = 0; i < s->n; i++) {
+        r->blocks_skipped += s->figures[i].skip;
+    }
+}
+
+void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
+                 const struct zs_pass_goal *goal, struct zs_compact_result *r)
 {
     size_t n;
 
     ZS_ASSERT_HELD(&a->pass_lock);
-    r->blocks_scanned += s->n;
-    n = zs_policy_choose(s->figures, s->n);
+    count_figures(s, r);
+    n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
     if (n > 0) {
-        evacuate(a, s->figures, n, r);
+        evacuate(a, s->figures, n, goal, r);
     }
-    for_each_owner_once(a, consolidate_owner);
-    zs_grace_flush(&a->grace);
-    for_each_owner_once(a, trim_owner);
-    zs_grace_flush(&a->grace);
-    (void)zs_arena_trim(a, keep_blocks);
+    if (!is_late(goal)) {
+        consolidate_owners(a);
+    }
+    if (!is_late(goal)) {
+        trim_owners(a);
+    }
+    (void)zs_arena_trim(a, goal->keep_blocks);
     ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
 }

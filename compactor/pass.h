@@ -17,13 +17,21 @@ struct zs_survey {
     size_t n;
 };
 
-/* Look at every block. 0 or -ENOMEM. pass_lock held. */
-int zs_survey_take(struct zs_arena *a, struct zs_survey *s);
+/* Look at every block. With heed_skips those that could not be emptied lately
+ * are marked to be left out. 0 or -ENOMEM. pass_lock held. */
+int zs_survey_take(struct zs_arena *a, struct zs_survey *s, bool heed_skips);
 void zs_survey_free(struct zs_survey *s);
 
-/* Empty the victims, consolidate, give memory back but for `keep_blocks` empty
- * blocks. May wait for readers. pass_lock held. */
-void zs_pass_run(struct zs_arena *a, struct zs_survey *s, uint32_t keep_blocks,
-                 struct zs_compact_result *r);
+/* How far a pass goes. All zero: as far as it goes. */
+struct zs_pass_goal {
+    uint32_t keep_blocks; /* empty blocks that keep their memory */
+    uint64_t want_bytes;  /* choose no more victims than give so much */
+    uint64_t until_ns;    /* do not begin another block after that */
+};
+
+/* Empty the victims, consolidate, give memory back. May wait for readers.
+ * pass_lock held. */
+void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
+                 const struct zs_pass_goal *goal, struct zs_compact_result *r);
 
 #endif /* ZS_COMPACTOR_PASS_H */

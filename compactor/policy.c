@@ -11,7 +11,7 @@
 
 static unsigned fullness(const struct zs_block_figures *f)
 {
-    return (unsigned)(f->live_bytes * STEPS / ZS_BLOCK_BYTES);
+    return (unsigned)((f->live_bytes + f->bare_bytes) * STEPS / ZS_BLOCK_BYTES);
 }
 
 /* What a victim gives back, in percent of its memory. */
@@ -19,7 +19,7 @@ static bool is_worth_it(const struct zs_block_figures *f)
 {
     uint64_t resident = (uint64_t)f->n_resident * ZS_PAGE_BYTES;
 
-    return f->n_fixed == 0 &&
+    return f->n_fixed == 0 && !f->skip && resident > 0 &&
            f->live_bytes * 100 <= resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
 }
 
@@ -39,19 +39,20 @@ static int by_cost(const void *pa, const void *pb)
     return a->block > b->block ? -1 : a->block < b->block;
 }
 
-static uint64_t total_live(const struct zs_block_figures *f, size_t n)
+/* Room that everything in use needs. */
+static uint64_t total_room(const struct zs_block_figures *f, size_t n)
 {
-    uint64_t live = 0;
+    uint64_t room = 0;
 
     for (size_t i = 0; i < n; i++) {
-        live += f[i].live_bytes;
+        room += f[i].live_bytes + f[i].bare_bytes;
     }
-    return live;
+    return room;
 }
 
 size_t zs_policy_choose(struct zs_block_figures *f, size_t n)
 {
-    uint64_t need = (total_live(f, n) + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES;
+    uint64_t need = (total_room(f, n) + ZS_BLOCK_BYTES - 1) / ZS_BLOCK_BYTES;
     size_t victims = n > need ? n - (size_t)need : 0;
 
     qsort(f, n, sizeof(*f), by_cost);
@@ -65,11 +66,14 @@ size_t zs_policy_choose(struct zs_block_figures *f, size_t n)
 
 uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n)
 {
-    uint64_t live = total_live(f, n);
+    uint64_t live = 0;
     uint64_t resident = 0;
 
     for (size_t i = 0; i < n; i++) {
-        resident += (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+        if (!f[i].skip) {
+            live += f[i].live_bytes;
+            resident += (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+        }
     }
     return resident > live ? resident - live : 0;
 }

@@ -4,7 +4,9 @@
  * locks, no arena, no clock.
  *
  * Words
- *   need   pageblocks that the live bytes would fill, packed perfectly
+ *   live   bytes that need memory: objects, and pages of other owners
+ *   bare   pages in use without memory (a balloon's): they need room only
+ *   need   pageblocks that live and bare would fill, packed perfectly
  *   keep   the blocks that stay: the `need` fullest ones
  *   victim every other block in use, if emptying it is worth its cost
  *
@@ -17,7 +19,8 @@
  *   handle tables and side arrays shrink with it.
  *
  *   A victim must give back more than a share of what moving it costs: with
- *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays.
+ *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays. A
+ *   block of bare pages has no memory to give back.
  */
 #ifndef ZS_COMPACTOR_POLICY_H
 #define ZS_COMPACTOR_POLICY_H
@@ -33,7 +36,9 @@ struct zs_block_figures {
     uint32_t n_used;     /* pages with an owner */
     uint32_t n_resident; /* pages with memory, used or free */
     uint32_t n_fixed;    /* pages that cannot be moved; it cannot be emptied */
-    uint64_t live_bytes; /* of objects; whole pages for other owners */
+    bool skip;           /* it could not be emptied lately: leave it out */
+    uint64_t live_bytes;
+    uint64_t bare_bytes;
 };
 
 /*
@@ -42,7 +47,8 @@ struct zs_block_figures {
  */
 size_t zs_policy_choose(struct zs_block_figures *f, size_t n);
 
-/* Bytes that packing everything live would give back. */
+/* Bytes that packing everything live would give back, without the blocks to be
+ * skipped. */
 uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n);
 
 /* Is a pass worth it? `wasted_percent`: of the resident memory. */

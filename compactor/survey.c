@@ -9,63 +9,92 @@
 #include <errno.h>
 
 #include "migrate.h"
+#include "page_flags.h"
 #include "os.h"
 #include "pass.h"
 
-static bool block_is_open(struct zs_arena *a, uint32_t block,
-                          struct zs_block_figures *f)
+/* A copy of the block as it is now. False: there is nothing in it to move. */
+static bool copy_block(struct zs_arena *a, uint32_t block, struct zs_block *b)
 {
-    const struct zs_block *b = &a->blocks[block];
-    bool open;
-
     zs_lock_acquire(&a->lock);
-    open = b->state == ZS_BLOCK_OPEN && b->n_used > 0;
-    f->block = block;
-    f->n_used = b->n_used;
-    f->n_resident = b->n_resident;
+    *b = a->blocks[block];
     zs_lock_release(&a->lock);
-    return open;
+    return b->state == ZS_BLOCK_OPEN && b->n_used > b->n_retired;
+}
+
+/* A page of an owner that has no objects to move. */
+static void add_whole_page(uint32_t word, bool resident,
+                           struct zs_block_figures *f)
+{
+    f->n_fixed += !zs_word_has_movable_ops(word);
+    if (resident) {
+        f->live_bytes += ZS_PAGE_BYTES;
+    } else {
+        f->bare_bytes += ZS_PAGE_BYTES;
+    }
+}
+
+static bool is_in_use(uint32_t word)
+{
+    return !zs_word_is(word, ZS_PAGE_FREE) &&
+           !zs_word_is(word, ZS_PAGE_LIMBO) &&
+           zs_word_type(word) != ZS_PAGE_TYPE_RETIRED;
 }
 
 /* Add what begins at `page`; returns the first page after it. */
 static zs_pfn_t add_page(struct zs_arena *a, zs_pfn_t page, zs_pfn_t block_end,
-                         struct zs_block_figures *f)
+                         const struct zs_block *b, struct zs_block_figures *f)
 {
     uint32_t word = zs_page_word(zs_page(a, page));
     const struct zs_page_type *t = &a->types[zs_word_type(word)];
     zs_pfn_t end = page + 1;
     size_t live = 0;
 
-    if (zs_word_is(word, ZS_PAGE_FREE) || zs_word_is(word, ZS_PAGE_LIMBO)) {
+    if (!is_in_use(word)) {
         return end;
     }
-    if (t->evacuation) {
+    if (!t->evacuation) {
+        add_whole_page(word, zs_bit_test(b->resident, page % ZS_BLOCK_PAGES),
+                       f);
+    } else {
         t->evacuation->look(t->evacuation_ctx, page, &end, &live);
         if (end > block_end) { /* a run that goes on in the next block */
             live = live / (end - page) * (block_end - page);
             end = block_end;
         }
-    } else {
-        live = ZS_PAGE_BYTES;
-        f->n_fixed += !zs_word_has_movable_ops(word);
+        f->live_bytes += live;
     }
-    f->live_bytes += live;
     return end;
 }
 
-static void survey_block(struct zs_arena *a, struct zs_block_figures *f)
+static void survey_block(struct zs_arena *a, uint32_t block,
+                         const struct zs_block *b, struct zs_block_figures *f)
 {
-    zs_pfn_t page = f->block * ZS_BLOCK_PAGES;
+    zs_pfn_t page = block * ZS_BLOCK_PAGES;
     zs_pfn_t end = page + ZS_BLOCK_PAGES;
 
-    f->n_fixed = 0;
-    f->live_bytes = 0;
+    *f = (struct zs_block_figures){
+        .block = block,
+        .n_used = b->n_used,
+        .n_resident = b->n_resident,
+    };
     while (page < end) {
-        page = add_page(a, page, end, f);
+        page = add_page(a, page, end, b, f);
     }
 }
 
-int zs_survey_take(struct zs_arena *a, struct zs_survey *s)
+/* Is the block to be left out once more? Counts down. */
+static bool skip_once(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+    bool skip = b->skip_passes > 0;
+
+    ZS_ASSERT_HELD(&a->pass_lock);
+    b->skip_passes = (uint8_t)(b->skip_passes - skip);
+    return skip;
+}
+
+int zs_survey_take(struct zs_arena *a, struct zs_survey *s, bool heed_skips)
 {
     uint32_t n_blocks;
 
@@ -80,9 +109,11 @@ int zs_survey_take(struct zs_arena *a, struct zs_survey *s)
     }
     for (uint32_t i = 0; i < n_blocks; i++) {
         struct zs_block_figures *f = &s->figures[s->n];
+        struct zs_block b;
 
-        if (block_is_open(a, i, f)) {
-            survey_block(a, f);
+        if (copy_block(a, i, &b)) {
+            survey_block(a, i, &b, f);
+            f->skip = heed_skips && skip_once(a, i);
             s->n++;
         }
     }

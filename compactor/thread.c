@@ -18,6 +18,7 @@
 #include "migrate.h"
 #include "os.h"
 #include "pass.h"
+#include "shrink.h"
 #include "zspool/stats.h"
 
 #define DEFAULT_TICK_NS UINT64_C(500000000)
@@ -44,19 +45,9 @@ static uint64_t released_so_far(struct zs_arena *a)
     return stats.bytes_released;
 }
 
-static uint32_t idle_blocks(struct zs_arena *a)
-{
-    uint32_t idle;
-
-    zs_lock_acquire(&a->lock);
-    idle = a->n_blocks_idle;
-    zs_lock_release(&a->lock);
-    return idle;
-}
-
 static uint32_t blocks_to_keep(struct zs_arena *a)
 {
-    uint32_t idle = idle_blocks(a);
+    uint32_t idle = zs_idle_blocks(a);
     uint32_t keep =
         a->retain_blocks < KEEP_BLOCKS ? a->retain_blocks : KEEP_BLOCKS;
 
@@ -72,10 +63,13 @@ static bool pass_if_wanted(struct zs_compactor *c)
     struct zs_survey s;
 
     zs_lock_acquire(&a->pass_lock);
-    if (zs_survey_take(a, &s) == 0) {
+    (void)zs_shrink_withhold(a, 0);
+    if (zs_survey_take(a, &s, true) == 0) {
         if (zs_policy_wants_pass(s.figures, s.n, c->wasted_percent)) {
-            zs_pass_run(a, &s, blocks_to_keep(a), &r);
-        } else if (blocks_to_keep(a) < idle_blocks(a)) {
+            struct zs_pass_goal goal = { .keep_blocks = blocks_to_keep(a) };
+
+            zs_pass_run(a, &s, &goal, &r);
+        } else if (blocks_to_keep(a) < zs_idle_blocks(a)) {
             (void)zs_arena_trim(a, blocks_to_keep(a));
         }
         zs_survey_free(&s);
