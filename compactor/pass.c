@@ -126,6 +126,7 @@ static void consolidate_owners(struct zs_arena *a)
             zs_grace_flush(&a->grace);
         }
     }
+    zs_evacuate_attach_owners(a);
     zs_grace_flush(&a->grace);
 }
 
@@ -138,6 +139,7 @@ static void trim_owners(struct zs_arena *a)
             t->evacuation->trim(t->evacuation_ctx);
         }
     }
+    zs_evacuate_attach_owners(a);
     zs_grace_flush(&a->grace);
 }
 

@@ -28,6 +28,8 @@
 #include "probe.h"
 #include "step.h"
 
+#define CACHE_LINE 64u
+
 /* The one look-up: flag word -> type -> ops. NULL: not movable, or the type is
  * being ended. acquire: pairs with zs_set_movable_ops(). */
 static const struct zs_movable_ops *ops_of(struct zs_arena *a, uint32_t word)
@@ -123,16 +125,15 @@ static enum zs_migrate_result ask_owner(struct zs_arena *a, zs_pfn_t dst,
 
 enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
                                                    zs_pfn_t dst, zs_pfn_t src,
-                                                   enum zs_migrate_mode mode)
+                                                   enum zs_migrate_mode mode,
+                                                   struct zs_limbo_batch *left)
 {
     enum zs_migrate_result result = ask_owner(a, dst, src, mode);
 
     switch (result) {
     case ZS_MIGRATE_DONE:
         zs_page_migrated_edge(zs_page(a, src));
-        zs_page_defer(a, src);
-        zs_grace_count_moved(&a->grace, ZS_PAGE_BYTES);
-        atomic_fetch_add_explicit(&a->pages_migrated, 1, memory_order_relaxed);
+        zs_limbo_gather(a, left, src);
         ZS_PROBE2(page_migrated, src, dst);
         ZS_STEP(ZS_STEP_PAGE_LIMBO);
         break;
@@ -213,6 +214,30 @@ static unsigned take_destinations(struct zs_arena *a, const zs_pfn_t *pages,
 }
 
 /*
+ * Begin to fetch a page's lines, and those it will be copied to. The atomic
+ * operations between two copies wait for the stores of the first, so without
+ * this the copies do not overlap at all. Harmless where there is no memory.
+ */
+static void prefetch_copy(const struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src)
+{
+    const char *from = zs_page_addr(a, src);
+    char *to = zs_page_addr(a, dst);
+
+    for (unsigned at = 0; at < ZS_PAGE_BYTES; at += CACHE_LINE) {
+        __builtin_prefetch(from + at, 0);
+        __builtin_prefetch(to + at, 1);
+    }
+}
+
+static void count_migrated(struct zs_arena *a,
+                           const struct zs_limbo_batch *batch)
+{
+    zs_grace_count_moved(&a->grace, (uint64_t)batch->n * ZS_PAGE_BYTES);
+    atomic_fetch_add_explicit(&a->pages_migrated, batch->n,
+                              memory_order_relaxed);
+}
+
+/*
  * Offer each page of the run its destination once. Pages that stay are
  * collected in `left`; unused destinations are freed. Returns how many stay;
  * adds to *again those that said RETRY.
@@ -221,13 +246,17 @@ static unsigned migrate_run(struct zs_arena *a, const zs_pfn_t *pages,
                             unsigned n, zs_pfn_t dst, zs_pfn_t *left,
                             enum zs_migrate_mode mode, unsigned *again)
 {
+    struct zs_limbo_batch limbo = { 0 };
     unsigned n_left = 0;
 
     for (unsigned i = 0; i < n; i++) {
         zs_pfn_t page = pages[i]; /* `left` may be the same array */
-        enum zs_migrate_result result =
-            zs_migrate_movable_ops_page(a, dst + i, page, mode);
+        enum zs_migrate_result result;
 
+        if (i + 1 < n) {
+            prefetch_copy(a, dst + i + 1, pages[i + 1]);
+        }
+        result = zs_migrate_movable_ops_page(a, dst + i, page, mode, &limbo);
         if (result != ZS_MIGRATE_DONE) {
             zs_pages_free(a, dst + i, 1);
         }
@@ -236,6 +265,8 @@ static unsigned migrate_run(struct zs_arena *a, const zs_pfn_t *pages,
             *again += result == ZS_MIGRATE_RETRY;
         }
     }
+    count_migrated(a, &limbo);
+    zs_limbo_defer(a, &limbo);
     return n_left;
 }
 

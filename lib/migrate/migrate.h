@@ -28,13 +28,15 @@ void zs_putback_movable_ops_page(struct zs_arena *a, zs_pfn_t page);
  * The one way from ISOLATED to anywhere else: have the owner move `src`, which
  * this thread holds, to `dst`, a page of the same type fresh from
  * zs_pages_alloc().
- *   DONE     src is in LIMBO, dst is the owner's
+ *   DONE     src is in LIMBO and in `left`, for zs_limbo_defer(); dst is the
+ *            owner's
  *   GONE     src was freed by its owner and is finished; dst is the caller's
  *   RETRY, REFUSED   src is isolated as before; dst is the caller's
  */
 enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
                                                    zs_pfn_t dst, zs_pfn_t src,
-                                                   enum zs_migrate_mode mode);
+                                                   enum zs_migrate_mode mode,
+                                                   struct zs_limbo_batch *left);
 
 /*
  * Migrate up to ZS_MIGRATE_BATCH isolated pages. Returns how many were not
@@ -71,7 +73,8 @@ struct zs_evacuation_ops {
      *   GONE     the page is not the owner's any more
      */
     enum zs_migrate_result (*move_objects)(void *ctx, zs_pfn_t page);
-    /* Undo every detach. */
+    /* Undo every detach; also of what consolidate and trim left off the lists
+     * because a writer held it. */
     void (*attach_all)(void *ctx);
     /* Put the objects of partly filled structures together. True: stopped
      * because too much waits for readers; call again after a flush. */

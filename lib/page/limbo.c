@@ -76,13 +76,36 @@ void zs_limbo_init(struct zs_arena *a)
     zs_grace_join(&a->grace, &a->limbo_member);
 }
 
+void zs_limbo_gather(struct zs_arena *a, struct zs_limbo_batch *batch,
+                     zs_pfn_t pfn)
+{
+    if (batch->n == 0) {
+        batch->last = pfn;
+    } else {
+        zs_page_set_owner(a, pfn, batch->first);
+    }
+    batch->first = pfn;
+    batch->n++;
+}
+
+void zs_limbo_defer(struct zs_arena *a, const struct zs_limbo_batch *batch)
+{
+    if (batch->n == 0) {
+        return;
+    }
+    zs_grace_count(&a->grace, (uint64_t)batch->n * ZS_PAGE_BYTES);
+    zs_lock_acquire(&a->limbo_lock);
+    zs_page_set_owner(a, batch->last, a->limbo_next);
+    a->limbo_next = batch->first;
+    zs_lock_release(&a->limbo_lock);
+}
+
 void zs_page_defer(struct zs_arena *a, zs_pfn_t pfn)
 {
-    zs_grace_count(&a->grace, ZS_PAGE_BYTES);
-    zs_lock_acquire(&a->limbo_lock);
-    zs_page_set_owner(a, pfn, a->limbo_next);
-    a->limbo_next = pfn;
-    zs_lock_release(&a->limbo_lock);
+    struct zs_limbo_batch one = { 0 };
+
+    zs_limbo_gather(a, &one, pfn);
+    zs_limbo_defer(a, &one);
 }
 
 bool zs_deferred_is_full(struct zs_arena *a)

@@ -79,6 +79,15 @@ bool zs_deferred_is_full(struct zs_arena *a);
 /* A page in LIMBO: FREE after a grace period that somebody asks for. */
 void zs_page_defer(struct zs_arena *a, zs_pfn_t pfn);
 
+/* The same for several, gathered first: linked by their owner words. */
+struct zs_limbo_batch {
+    zs_pfn_t first, last;
+    uint32_t n; /* 0: the others mean nothing */
+};
+void zs_limbo_gather(struct zs_arena *a, struct zs_limbo_batch *batch,
+                     zs_pfn_t pfn);
+void zs_limbo_defer(struct zs_arena *a, const struct zs_limbo_batch *batch);
+
 /* The compactor: nothing is taken from a closed block, and it is given back
  * as soon as it is empty. False: it is not open. */
 bool zs_block_close(struct zs_arena *a, uint32_t block);

@@ -184,10 +184,9 @@ static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
         }
         pool->sources_left--;
         result = zspage_move_objects(pool, zp);
-        settle(pool, zp, true);
-        if (result != ZS_MIGRATE_DONE) {
-            return false; /* a writer is at it: next pass */
-        }
+        /* One that a writer holds stays off the lists until attach_all(), so
+         * that the next one is tried. */
+        settle(pool, zp, result == ZS_MIGRATE_DONE);
     }
     return false;
 }
@@ -261,24 +260,24 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
     return found;
 }
 
-/* False: nothing (more) to gain in this class. */
+/* False: nothing (more) to gain in this class. A zspage is trimmed, or its
+ * objects are put in front for the next turn. */
 static bool trim_one(struct zs_pool *pool, struct zs_class *cl)
 {
     bool packed;
     struct zspage *zp = take_spacious(pool, cl, &packed);
-    bool again = true;
+    bool done;
 
     if (!zp) {
         return false;
     }
     if (packed) {
-        zspage_trim_tail(pool, cl, zp);
-        again = false;
+        done = zspage_trim_tail(pool, cl, zp);
     } else {
-        again = zspage_move_objects(pool, zp) == ZS_MIGRATE_DONE;
+        done = zspage_move_objects(pool, zp) == ZS_MIGRATE_DONE;
     }
-    settle(pool, zp, true);
-    return again;
+    settle(pool, zp, done); /* a busy one later: attach_all() */
+    return true;
 }
 
 /* Pages with memory that a zspage of the class needs for n objects. */

@@ -92,7 +92,7 @@ struct place {
 
 static zs_pfn_t place_pfn(const struct place *p, unsigned i)
 {
-    return p->base != ZS_PFN_NONE ? p->base + i : p->chain->pages[i];
+    return p->base != ZS_PFN_NONE ? p->base + i : zs_chain_page(p->chain, i);
 }
 
 static void place_free_pages(struct zs_pool *pool, const struct place *p)
@@ -102,7 +102,7 @@ static void place_free_pages(struct zs_pool *pool, const struct place *p)
         return;
     }
     for (unsigned i = 0; i < p->chain->n; i++) {
-        zs_pages_free(pool->arena, p->chain->pages[i], 1);
+        zs_pages_free(pool->arena, zs_chain_page(p->chain, i), 1);
     }
 }
 
@@ -136,10 +136,12 @@ static int place_alloc_split(struct zs_pool *pool, struct place *p)
     p->base = ZS_PFN_NONE;
     p->chain = chain;
     for (chain->n = 0; chain->n < p->n; chain->n++) {
-        int err =
-            zs_pages_alloc(pool->arena, pool->type, 1, &chain->pages[chain->n]);
+        zs_pfn_t page;
+        int err = zs_pages_alloc(pool->arena, pool->type, 1, &page);
 
-        if (err) {
+        if (!err) {
+            zs_chain_set_page(chain, chain->n, page);
+        } else {
             /* chain->n pages were taken; its charge is for p->n */
             zs_budget_uncharge_metadata(&pool->arena->budget,
                                         chain_bytes(p->n) -
@@ -171,7 +173,7 @@ static int place_populate(struct zs_pool *pool, const struct place *p,
         return n == 0 ? 0 : zs_pages_populate(pool->arena, p->base + first, n);
     }
     for (unsigned i = first; i < first + n && !err; i++) {
-        err = zs_pages_populate(pool->arena, p->chain->pages[i], 1);
+        err = zs_pages_populate(pool->arena, zs_chain_page(p->chain, i), 1);
     }
     return err;
 }
@@ -462,7 +464,7 @@ int class_grow(struct zs_pool *pool, struct zs_class *cl, unsigned n)
 
 /* --- less --- */
 
-void zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
+bool zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
                       struct zspage *zp)
 {
     unsigned keep = pages_for_slots(zspage_slot_bytes(zp), zp->fresh);
@@ -478,7 +480,7 @@ void zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
     }
     zs_lock_release(&cl->lock);
     if (!pinned) {
-        return;
+        return false;
     }
     place = place_of(zp); /* pinned: it does not change */
     if (place.base != ZS_PFN_NONE && keep < zp->n_pages) {
@@ -489,6 +491,7 @@ void zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
         }
     }
     zspage_unpin(zp);
+    return true;
 }
 
 void zspage_release(struct zs_pool *pool, struct zspage *zp)

@@ -5,14 +5,15 @@
  * Idea
  *   The page's owner word says which zspage it belongs to and where; the
  *   zspage's chain, under the class lock, says whether that is still so.
- *   Migration closes the zspage to writers, copies the page, and publishes a
- *   chain in which one page number differs. No handle changes. A chain whose
+ *   Migration closes the zspage to writers, copies the page, and switches one
+ *   page number of the chain. No handle changes. A chain whose
  *   pages lie side by side again goes back to the contiguous form.
  *
  * Invariants
  *   T1  a page is migrated only while its zspage has no pins and is not MOVING,
  *       and it is MOVING only while the class lock is held
- *   T2  the old page and the old chain stay readable for a grace period
+ *   T2  the old page stays readable for a grace period, and so does a chain
+ *       that has become contiguous again
  *
  * Zspages with slots above a page are not marked movable: readers get their
  * objects in one piece, so they move whole or not at all (compact.c).
@@ -94,44 +95,52 @@ static void putback_page(void *ctx, zs_pfn_t page)
 static bool is_contiguous(const struct zs_chain *chain)
 {
     for (unsigned i = 1; i < chain->n; i++) {
-        if (chain->pages[i] != chain->pages[0] + i) {
+        if (zs_chain_page(chain, i) != zs_chain_page(chain, 0) + i) {
             return false;
         }
     }
     return true;
 }
 
-/* The zspage's chain with page `place` replaced. NULL: no memory. */
-static struct zs_chain *new_chain_locked(struct zs_pool *pool,
-                                         const struct zspage *zp,
-                                         unsigned place, zs_pfn_t page)
+/*
+ * A chain for the zspage in which page `place` may be replaced: the one that
+ * it has, if it is split, else a new one. NULL: no memory.
+ */
+static struct zs_chain *chain_to_change_locked(struct zs_pool *pool,
+                                               const struct zspage *zp)
 {
-    struct zs_chain *chain = chain_new(pool, zp->n_pages);
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_relaxed);
+    struct zs_chain *chain;
 
-    if (chain) {
-        for (unsigned i = 0; i < chain->n; i++) {
-            chain->pages[i] = i == place ? page : zspage_pfn(zp, i);
-        }
+    if (first == 0) {
+        return atomic_load_explicit(&zp->chain, memory_order_relaxed);
+    }
+    chain = chain_new(pool, zp->n_pages);
+    for (unsigned i = 0; chain && i < chain->n; i++) {
+        zs_chain_set_page(chain, i, first - 1 + i);
     }
     return chain;
 }
 
+/* The chain with its new page: readers find the old page or the new one. */
 static void publish_locked(struct zs_pool *pool, struct zspage *zp,
-                           struct zs_chain *chain)
+                           struct zs_chain *chain, unsigned place, zs_pfn_t dst)
 {
     bool was_split =
         atomic_load_explicit(&zp->first, memory_order_relaxed) == 0;
-    struct zs_chain *old =
-        atomic_load_explicit(&zp->chain, memory_order_relaxed);
 
-    if (is_contiguous(chain)) {
-        zspage_publish_contiguous(zp, chain->pages[0]);
-        chain_free(pool, chain); /* nobody has seen it */
-    } else {
-        zspage_publish_split(zp, chain);
+    zs_chain_set_page(chain, place, dst);
+    if (!is_contiguous(chain)) {
+        if (!was_split) {
+            zspage_publish_split(zp, chain);
+        }
+        return;
     }
+    zspage_publish_contiguous(zp, zs_chain_page(chain, 0));
     if (was_split) {
-        limbo_queue_chain(pool, old);
+        limbo_queue_chain(pool, chain);
+    } else {
+        chain_free(pool, chain); /* nobody has seen it */
     }
 }
 
@@ -149,7 +158,7 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     if (resident && !zs_page_is_resident(a, dst)) {
         return ZS_MIGRATE_RETRY; /* it got memory after dst was prepared */
     }
-    chain = new_chain_locked(pool, zp, place, dst);
+    chain = chain_to_change_locked(pool, zp);
     if (!chain) {
         return ZS_MIGRATE_RETRY;
     }
@@ -159,7 +168,7 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     ZS_STEP(ZS_STEP_PAGE_COPIED);
     zs_page_set_owner(a, dst, owner);
     zs_page_mark_movable(a, dst);
-    publish_locked(pool, zp, chain);
+    publish_locked(pool, zp, chain, place, dst);
     ZS_STEP(ZS_STEP_PAGE_SWITCHED);
     return ZS_MIGRATE_DONE;
 }

@@ -62,7 +62,7 @@ bool zspage_owns(const struct zspage *zp, zs_pfn_t pfn, unsigned place)
         return pfn >= first - 1 && pfn - (first - 1) < zp->n_pages;
     }
     chain = atomic_load_explicit(&zp->chain, memory_order_acquire);
-    return chain && place < chain->n && chain->pages[place] == pfn;
+    return chain && place < chain->n && zs_chain_page(chain, place) == pfn;
 }
 
 /* --- slots --- */

@@ -5,7 +5,8 @@
  * Words
  *   chain       the pages of a zspage, in order. Contiguous (one base page
  *               number) unless page migration has split it; then a vector of
- *               page numbers, immutable once published
+ *               page numbers. Each may change while readers look: the old page
+ *               has the same bytes, and waits for them
  *   fresh       slots from here on have never been used; their pages may have
  *               no memory yet
  *   room        slots that can be taken without populating pages
@@ -61,8 +62,20 @@ static inline uint32_t zspage_owner_word(uint32_t zspage, unsigned place)
 struct zs_chain {
     struct zs_chain *next_dead; /* while it waits for readers */
     uint32_t n;
-    zs_pfn_t pages[];
+    _Atomic zs_pfn_t pages[];
 };
+
+static inline zs_pfn_t zs_chain_page(const struct zs_chain *chain, size_t i)
+{
+    return atomic_load_explicit(&chain->pages[i], memory_order_acquire);
+}
+
+/* Pairs with zs_chain_page(): what was copied to the new page is there. */
+static inline void zs_chain_set_page(struct zs_chain *chain, unsigned i,
+                                     zs_pfn_t page)
+{
+    atomic_store_explicit(&chain->pages[i], page, memory_order_release);
+}
 
 /* Where a zspage is in the life of its class. */
 enum zspage_phase {
@@ -187,7 +200,8 @@ static inline zs_pfn_t zspage_pfn(const struct zspage *zp, unsigned i)
     if (first != 0) {
         return first - 1 + i;
     }
-    return atomic_load_explicit(&zp->chain, memory_order_acquire)->pages[i];
+    return zs_chain_page(atomic_load_explicit(&zp->chain, memory_order_acquire),
+                         i);
 }
 
 /*
@@ -208,7 +222,8 @@ static inline char *zspage_bytes(const struct zs_arena *a,
     }
     chain = atomic_load_explicit(&zp->chain, memory_order_acquire);
     *room = len < ZS_PAGE_BYTES - in_page ? len : ZS_PAGE_BYTES - in_page;
-    return (char *)zs_page_addr(a, chain->pages[at / ZS_PAGE_BYTES]) + in_page;
+    return (char *)zs_page_addr(a, zs_chain_page(chain, at / ZS_PAGE_BYTES)) +
+           in_page;
 }
 
 /* A new place, published: a reader finds the old one or the new one. The old
