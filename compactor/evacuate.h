@@ -2,8 +2,8 @@
 /*
  * evacuate.h - emptying a range of pages: objects first, then whole pages.
  *
- * For all who want pages empty: a compaction pass, offline, retire. The block is
- * CLOSED or HELD meanwhile. All under pass_lock.
+ * For all who want pages empty: a compaction pass, offline, retire. The block
+ * is CLOSED or HELD meanwhile. All under pass_lock.
  */
 #ifndef ZS_COMPACTOR_EVACUATE_H
 #define ZS_COMPACTOR_EVACUATE_H

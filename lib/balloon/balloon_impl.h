@@ -16,7 +16,8 @@
  *   L2  no isolated page is listed
  *   L3  n_listed + n_isolated is what the balloon withholds; the arena's budget
  *       has the same in bytes, and what is just being taken or finalized
- *   L4  listed pages have no memory behind them, and no bit is at or above `top`
+ *   L4  listed pages have no memory behind them
+ *   L5  no bit is set at or above `top`
  *
  * Locking: `lock` (rank BALLOON) guards all fields below it. Pages are taken
  * before and finalized after it is held.

@@ -183,8 +183,8 @@ int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
 /* The end of a zspage that nobody can find any more. */
 void zspage_release(struct zs_pool *pool, struct zspage *zp);
 /* Give back the memory behind pages that hold no slot below `fresh`; the
- * zspage is DETACHED by the caller and has no free or limbo slot there. False: a
- * writer holds it. */
+ * zspage is DETACHED by the caller and has no free or limbo slot there. False:
+ * a writer holds it. */
 bool zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
                       struct zspage *zp);
 
