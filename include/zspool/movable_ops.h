@@ -163,7 +163,8 @@ ZS_API void *zs_page_address(const struct zs_arena *arena, zs_pfn_t page);
 
 /**
  * A word that belongs to the page's owner: what the page is to it. 0 in a new
- * page. It does not move with the page, and is lost when the page is freed.
+ * page. It does not move with the page, and is lost when the page is freed or
+ * migrated: readers of the old page cannot rely on it.
  * A release store and an acquire load.
  */
 ZS_API void zs_page_set_private(struct zs_arena *arena, zs_pfn_t page,

@@ -207,7 +207,8 @@ ZS_API bool zs_handle_check(struct zs_pool *pool, zs_handle_t h);
 /** Statistics of one pool. Cost: takes every class lock once, in turn. */
 ZS_API void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out);
 
-/** Print size classes and zspages to a file descriptor, for people. */
+/** Print size classes, zspages and (in checked builds) who pins what since when
+ *  to a file descriptor, for people. */
 ZS_API void zs_pool_dump(struct zs_pool *pool, int fd);
 
 ZS_END_DECLS

@@ -3,8 +3,9 @@
  * limbo.c - pages that wait for their last reader.
  *
  * Idea
- *   A page that migration has emptied is off its owner, but a reader that
- *   found it before may still look. It is in LIMBO: on a list, linked through
+ *   A page that migration has emptied, or that its owner has freed while the
+ *   core held it or readers may look, is nobody's; but a reader that found it
+ *   before may still be there. It is in LIMBO: on a list, linked through
  *   the descriptors' owner words, until a grace period has passed (grace.h).
  *
  * Locking: limbo_lock guards the three list heads.

@@ -4,7 +4,7 @@
  *
  * No other file reads or writes zs_page.word. To change the machine, change
  * the pictures, the table and the helpers here, the matrix in
- * test_page_flags.c (it fails until then) and tests/model/page.pml.
+ * test_page_flags.c (it fails until then) and tests/model/page_word.pml.
  *
  * For lib/page, lib/migrate and the compactor. Owners of pages see page.h,
  * which has none of this; the edges that the core takes are helpers of

@@ -61,5 +61,6 @@ void zs_pool_dump(struct zs_pool *pool, int fd)
         }
         zs_lock_release(&cl->lock);
     }
+    pin_dump(pool, fd);
     dprintf(fd, "a live, L waits for readers, . free, - not used yet\n");
 }

@@ -121,6 +121,14 @@ static const struct zs_pin *oldest_locked(const struct zs_pool *pool,
     return oldest;
 }
 
+static void describe_pin(const struct zs_pin *p, char *text, size_t len)
+{
+    double seconds = (double)(zs_os.now_ns() - p->since_ns) / 1e9;
+
+    (void)snprintf(text, len, "object %u, pinned by %s, thread %ld, for %.3f s",
+                   p->handle, p->holder, p->thread, seconds);
+}
+
 void pin_describe(struct zs_pool *pool, uint32_t zspage, char *text, size_t len)
 {
     unsigned n = zspage_n_pins(zspage_at(pool, zspage));
@@ -132,14 +140,21 @@ void pin_describe(struct zs_pool *pool, uint32_t zspage, char *text, size_t len)
     zs_lock_acquire(&pool->pins_lock);
     p = oldest_locked(pool, zspage);
     if (p) {
-        double seconds = (double)(zs_os.now_ns() - p->since_ns) / 1e9;
-
-        (void)snprintf(text, len,
-                       "pinned by %s, thread %ld, for %.3f s (object %u; %u "
-                       "pins)",
-                       p->holder, p->thread, seconds, p->handle, n);
+        describe_pin(p, text, len);
     } else {
         (void)snprintf(text, len, "%u pins", n);
+    }
+    zs_lock_release(&pool->pins_lock);
+}
+
+void pin_dump(struct zs_pool *pool, int fd)
+{
+    zs_lock_acquire(&pool->pins_lock);
+    for (const struct zs_pin *p = pool->pins; p; p = p->next) {
+        char text[160];
+
+        describe_pin(p, text, sizeof(text));
+        dprintf(fd, "%s\n", text);
     }
     zs_lock_release(&pool->pins_lock);
 }

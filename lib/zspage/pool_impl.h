@@ -260,5 +260,7 @@ extern const struct zs_shrink_ops zspage_shrink_ops;
 /* Who pins the zspage and since when; leaves `text` as it is when nobody. */
 void pin_describe(struct zs_pool *pool, uint32_t zspage, char *text,
                   size_t len);
+/* A line for each pin; none in builds without checks. */
+void pin_dump(struct zs_pool *pool, int fd);
 
 #endif /* ZS_LIB_POOL_IMPL_H */

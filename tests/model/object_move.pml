@@ -15,6 +15,8 @@
  *   in transit  a slot that is reserved or left: its side entry refers to a
  *               handle whose slot word does not, or no longer, name it
  *   limbo       a left slot, or page, that readers may still look at
+ *   cache       handles that a thread has freed and keeps for its next malloc,
+ *               with their slots; a slot word says so (CACHED). Not in lib/ yet
  *
  * Invariants
  *   M1  A reader finds an old or a new value of its handle, whole.
@@ -32,8 +34,10 @@
  *       has detached it and nobody pins it; and one that a mover has emptied
  *       is.
  *   M9  Nobody waits for a grace period with a lock held or a zspage closed.
- *   M10 When all is quiet, every live handle has one slot, and no other slot
- *       is in use.
+ *   M10 When all is quiet, every live or cached handle has one slot, and no
+ *       other slot is in use.
+ *   M11 The word of a handle in a cache is CACHED, of one in use LIVE, whatever
+ *       movers do meanwhile.
  *
  * Simplified: one size class, so one class lock; an empty zspage is never kept
  * in reserve. A compare-and-swap loop is one step, since a failed turn of it
@@ -50,11 +54,22 @@
 #define NH 3        /* handles; the last one only lies there */
 #define NP (NZ + 1) /* pages: one for each zspage, one to migrate to */
 
-/* A slot word: 0 is a FREE handle, else 1 + zspage * NS + index, LIVE. */
+/*
+ * A slot word: 0 is a FREE handle, else the place, 1 + zspage * NS + index, of
+ * a LIVE one; with the bit CACHED added the handle is in a thread's cache.
+ */
 #define FREE 0
 #define WORD(z, i) (1 + (z) * NS + (i))
-#define ZSPAGE(w) (((w) - 1) / NS)
-#define INDEX(w) (((w) - 1) % NS)
+#if defined(CACHE) || defined(CACHE_BESIDE_FREE) || defined(CACHE_READ)        \
+    || defined(CACHE_PAGES)
+#define CACHED 8
+#define PLACE(w) ((w) & 7)
+#else
+#define CACHED 0 /* the scenario has no caches */
+#define PLACE(w) (w)
+#endif
+#define ZSPAGE(w) ((PLACE(w) - 1) / NS)
+#define INDEX(w) ((PLACE(w) - 1) % NS)
 byte slot_word[NH];
 
 /* The zspage's word: changed by compare-and-swap, by anybody. */
@@ -81,7 +96,8 @@ byte side[NZ * NS + 1]; /* back reference: handle + 1, or 0 */
 byte low[NP * NS], high[NP * NS];
 #if defined(PAGE_WRITE) || defined(PAGE_REPLACE)                               \
     || defined(PAGE_MOVE_WRITE) || defined(PAGE_MOVE_READ)                     \
-    || defined(PAGE_MOVE_FREE)
+    || defined(PAGE_MOVE_FREE) || defined(PAGE_MOVE_REPLACE)                   \
+    || defined(CACHE_PAGES)
 #define PAGES /* the scenario has page migration */
 byte base[NZ];     /* the zspage's page, published as one word */
 byte page_use[NP]; /* S_FREE, S_USED...; guarded by the class lock */
@@ -460,7 +476,7 @@ inline obj_free(h)
 #endif
         slot_word[h] = FREE;
         value[h] = 0;
-        free_slot(w);
+        free_slot(PLACE(w));
         settle(ZSPAGE(w));
         w = 0
     };
@@ -469,230 +485,65 @@ inline obj_free(h)
 #endif
 }
 
-/* ---- movers ------------------------------------------------------------- */
-
-/* Lock held: a slot in another zspage for each object of the source. */
-inline gather()
+#if CACHED
+/* zs_free() into the thread's cache: no lock; a mover may switch the word. */
+inline cache_free(h)
 {
-    for (i : 0 .. NS - 1) {
-        w = WORD(s, i);
-        h = side[w];
-        if
-        :: h && slot_word[h - 1] == w -> /* else in transit */
-            atomic {
-                pick_slot(false, to[i]);
-                if
-                :: to[i] ->
-                    take_slot(to[i], h - 1);
-                    assert(!moving[ZSPAGE(to[i])]); /* M3 */
-                    pins[ZSPAGE(to[i])]++;
-                    born[i] = life[h - 1]
-                :: else /* no room */
-                fi
-            }
-        :: else
-        fi
-    }
-}
-
-/* No lock. A writer that waits stops it between two objects. */
-inline copy()
-{
-    page = BASE(s);
-    for (i : 0 .. NS - 1) {
-        if
-        :: to[i] && !stop[s] && copied == i ->
-            w = AT(BASE(ZSPAGE(to[i])), to[i]);
-            low[w] = low[AT(page, WORD(s, i))];
-            high[w] = high[AT(page, WORD(s, i))];
-            copied = i + 1
-        :: !to[i] && copied == i -> copied = i + 1
-        :: else
-        fi
-    };
-#ifdef BREAK_COPIED /* forgets that it was stopped */
-    copied = NS;
-#endif
-    page = 0
-}
-
-/* Lock held: switch what was copied, give the other slots back. */
-inline switch_words()
-{
-    for (i : 0 .. NS - 1) {
-        if
-        :: to[i] ->
-            w = WORD(s, i);
-            h = side[to[i]] - 1;
-            atomic {
-                ok = i < copied && slot_word[h] == w;
-#ifdef BREAK_CAS /* a plain store */
-                ok = i < copied;
-#endif
-                if
-                :: ok ->
-                    page = AT(BASE(s), w);
-                    assert(low[AT(BASE(ZSPAGE(to[i])), to[i])]
-                           == low[page]); /* M4 */
-                    assert(high[AT(BASE(ZSPAGE(to[i])), to[i])]
-                           == high[page]); /* M4 */
-                    page = 0;
-                    assert(slot_word[h] == w);  /* M5 */
-                    assert(born[i] == life[h]); /* M5 */
-                    slot_word[h] = to[i]
-                :: else
-                fi
-            };
-            atomic {
-                if
-                :: ok -> leave_slot(w)
-                :: else ->
-                    free_slot(to[i]);
-#ifdef BREAK_TRANSIT /* thinks that whoever took the object left it the slot */
-                    if
-                    :: state[w] != S_FREE -> leave_slot(w)
-                    :: else
-                    fi;
-#endif
-                fi;
-                pins[ZSPAGE(to[i])]--;
-                to[i] = 0;
-                born[i] = 0
-            }
-        :: else
-        fi
-    }
-}
-
-inline move_objects()
-{
-    lock();
-    try_start_moving(s, ok);
-    if
-    :: ok ->
-        gather();
-        unlock();
-        copy();
-#ifdef BREAK_WAIT_CLOSED /* waits for readers: a writer in its section waits */
-        awaited = in_section;
-        awaited == 0;
-#endif
-        lock();
-#ifdef BREAK_WAIT /* waits for readers while it has the lock */
-        awaited = in_section;
-        awaited == 0;
-#endif
-        switch_words();
-        atomic {
-            moving[s] = false;
-            stop[s] = false
-        };
-        unlock()
-    :: else -> unlock() /* pinned: another time */
-    fi;
-    atomic {
-        class_lock == 0 ->
-        if
-        :: HAS_LIVE(s) -> list[s] = ATTACHED
-        :: else -> list[s] = DRAINING
-        fi;
-        settle(s)
-    }
-}
-
-/* Object moves: close, copy without the lock, switch under it, settle. */
-proctype mover(byte rounds)
-{
-    byte s, i, w, h, page, copied;
-    byte to[NS];
-    bit born[NS]; /* ghost: whose bytes were copied */
-    bool ok;
-
+    section_begin();
+    w = slot_word[h];
+    assert(list[ZSPAGE(w)] != UNUSED); /* M7: its class is looked up */
     do
-    :: rounds ->
-        rounds--;
-        atomic { /* take a source off the list */
-            class_lock == 0 ->
+    :: true ->
+        atomic {
+            ok = slot_word[h] == w;
+#ifdef BREAK_CACHE_FREE /* a plain store */
+            ok = true;
+#endif
             if
-            :: list[0] == ATTACHED -> s = 0; list[0] = DETACHED
-            :: list[1] == ATTACHED -> s = 1; list[1] = DETACHED
-            :: list[2] == ATTACHED -> s = 2; list[2] = DETACHED
-            :: else -> s = NZ /* nothing to do */
+            :: ok ->
+                assert(!(w & CACHED)); /* M11 */
+                slot_word[h] = w | CACHED;
+                value[h] = 0
+            :: else -> w = slot_word[h]
             fi
         };
         if
-        :: s < NZ -> move_objects()
+        :: ok -> break
         :: else
-        fi;
-        d_step { i = 0; w = 0; h = 0; s = 0; copied = 0; ok = false }
-    :: else -> break
+        fi
     od;
-    n_quiet++
+    atomic { w = 0; ok = false };
+    section_end()
 }
 
-#ifdef PAGES
-/* Page migration: one lock hold, the words of the objects stay. */
-proctype migrator(byte rounds)
+/* zs_malloc() out of the cache: contents undefined, as ever. */
+inline cache_malloc(h)
 {
-    byte z, i, from, to;
-    bool ok;
-
+    w = slot_word[h];
     do
-    :: rounds ->
-        rounds--;
-        lock();
-        if
-        :: list[0] != UNUSED -> z = 0
-        :: list[1] != UNUSED -> z = 1
-        :: list[2] != UNUSED -> z = 2
-        fi;
+    :: true ->
         atomic {
+            ok = slot_word[h] == w;
+#ifdef BREAK_CACHE_MALLOC /* a plain store */
+            ok = true;
+#endif
             if
-            :: page_use[0] == S_FREE -> to = 0
-            :: page_use[1] == S_FREE -> to = 1
-            :: page_use[2] == S_FREE -> to = 2
-            :: page_use[3] == S_FREE -> to = 3
-            :: else -> to = NP
+            :: ok ->
+                assert(w & CACHED); /* M11 */
+                slot_word[h] = PLACE(w)
+            :: else -> w = slot_word[h]
             fi
         };
-        try_start_moving(z, ok);
         if
-        :: ok && to < NP ->
-            from = BASE(z);
-            page_use[to] = S_USED;
-            for (i : 0 .. NS - 1) {
-                if
-#ifdef BREAK_LIVE /* copies what is live, forgets what readers look at */
-                :: state[WORD(z, i)] != S_USED
-#endif
-                :: else ->
-                    low[to * NS + i] = low[from * NS + i];
-                    high[to * NS + i] = high[from * NS + i]
-                fi
-            };
-            base[z] = to;
-            moving[z] = false;
-#ifdef BREAK_OLD_PAGE /* the old page is free at once */
-            d_step {
-                page_use[from] = S_FREE;
-                low[from * NS] = POISON;
-                high[from * NS] = POISON;
-                low[from * NS + 1] = POISON;
-                high[from * NS + 1] = POISON
-            }
-#else
-            page_use[from] = S_LIMBO
-#endif
-        :: ok && to == NP -> moving[z] = false
+        :: ok -> break
         :: else
-        fi;
-        d_step { z = 0; i = 0; from = 0; to = 0; ok = false };
-        unlock()
-    :: else -> break
+        fi
     od;
-    n_quiet++
+    atomic { w = 0; ok = false }
 }
 #endif
+
+#include "object_movers.pml"
 
 /* ---- grace periods ------------------------------------------------------ */
 

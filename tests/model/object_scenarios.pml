@@ -39,6 +39,26 @@ proctype changer(byte h)
     n_quiet++
 }
 
+#if CACHED
+/* Frees an object into its thread's cache. It stays there, or is made again, or
+ * the cache gives it back and another one is made. */
+proctype cacher(byte h)
+{
+    DATA;
+    cache_free(h);
+    if
+    :: true -> skip
+    :: true ->
+        cache_malloc(h);
+        obj_write(h, 2)
+    :: true ->
+        obj_free(h);
+        obj_create(h, 2)
+    fi;
+    n_quiet++
+}
+#endif
+
 /* ---- start -------------------------------------------------------------- */
 
 inline place(h, z, i, v)
@@ -134,6 +154,31 @@ inline start()
     START(changer(0));
     START(mover(1));
     START(migrator(1));
+#elif defined(PAGE_MOVE_REPLACE)
+    APART;
+    START(replacer(0));
+    START(mover(1));
+    START(migrator(1));
+#elif defined(CACHE)
+    APART;
+    START(cacher(0));
+    START(mover(2));
+    START(mover(1));
+#elif defined(CACHE_READ) /* its slot is used by others meanwhile */
+    TOGETHER;
+    START(cacher(0));
+    START(reader(1));
+    START(mover(2));
+#elif defined(CACHE_BESIDE_FREE)
+    APART;
+    START(cacher(0));
+    START(changer(1));
+    START(mover(1));
+#elif defined(CACHE_PAGES)
+    APART;
+    START(cacher(0));
+    START(mover(1));
+    START(migrator(1));
 #endif
 }
 
@@ -141,10 +186,11 @@ inline start()
 
 inline has_its_slot(h)
 {
-    assert(slot_word[h] && state[slot_word[h]] == S_USED
-           && side[slot_word[h]] == h + 1); /* M10 */
+    assert(slot_word[h] && state[PLACE(slot_word[h])] == S_USED
+           && side[PLACE(slot_word[h])] == h + 1); /* M10 */
     z = AT(BASE(ZSPAGE(slot_word[h])), slot_word[h]);
-    assert(low[z] == value[h] && high[z] == value[h]) /* M2 */
+    assert((value[h] == 0) == ((slot_word[h] & CACHED) != 0)); /* M11 */
+    assert(!value[h] || low[z] == value[h] && high[z] == value[h]) /* M2 */
 }
 
 init
@@ -175,7 +221,7 @@ init
         };
         for (i : 1 .. NZ * NS) {
             assert(state[i] == S_FREE
-                   || slot_word[side[i] - 1] == i) /* M10 */
+                   || PLACE(slot_word[side[i] - 1]) == i) /* M10 */
         };
         for (i : 0 .. NZ - 1) {
             assert(!moving[i] && !stop[i] && !pins[i]);      /* M3 */

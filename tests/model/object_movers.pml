@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* object_movers.pml - object_move.pml's movers: objects of a zspage, and the
+ * pages of one. */
+
+/* ---- movers ------------------------------------------------------------- */
+
+/* Lock held: a slot in another zspage for each object of the source. */
+inline gather()
+{
+    for (i : 0 .. NS - 1) {
+        w = WORD(s, i);
+        h = side[w];
+        if
+        :: h && PLACE(slot_word[h - 1]) == w -> /* else in transit */
+            atomic {
+#if CACHED && !defined(BREAK_CACHE_SKIP)
+                has_bytes[i] = !(slot_word[h - 1] & CACHED);
+#endif
+                pick_slot(false, to[i]);
+                if
+                :: to[i] ->
+                    take_slot(to[i], h - 1);
+                    assert(!moving[ZSPAGE(to[i])]); /* M3 */
+                    pins[ZSPAGE(to[i])]++;
+                    born[i] = life[h - 1]
+                :: else /* no room */
+                fi
+            }
+        :: else
+        fi
+    }
+}
+
+inline copy_slot(i)
+{
+    w = AT(BASE(ZSPAGE(to[i])), to[i]);
+    low[w] = low[AT(page, WORD(s, i))];
+    high[w] = high[AT(page, WORD(s, i))]
+}
+
+/* No lock. A writer that waits stops it between two objects. */
+inline copy()
+{
+    page = BASE(s);
+    for (i : 0 .. NS - 1) {
+        if
+        :: to[i] && !stop[s] && copied == i ->
+#if CACHED
+            if
+            :: has_bytes[i] -> copy_slot(i)
+            :: else /* was cached: nobody can have written to it since */
+            fi;
+#else
+            copy_slot(i);
+#endif
+            copied = i + 1
+        :: !to[i] && copied == i -> copied = i + 1
+        :: else
+        fi
+    };
+#ifdef BREAK_COPIED /* forgets that it was stopped */
+    copied = NS;
+#endif
+    page = 0
+}
+
+/* Lock held: switch what was copied, give the other slots back. Whether a
+ * handle is cached may change until its word is switched, and stays. */
+#if CACHED
+#define IS_UNDEFINED(h) (value[h] == 0) /* cached, or not written since */
+#else
+#define IS_UNDEFINED(h) false
+#endif
+inline switch_words()
+{
+    for (i : 0 .. NS - 1) {
+        if
+        :: to[i] ->
+            w = WORD(s, i);
+            h = side[to[i]] - 1;
+            atomic {
+                ok = i < copied && PLACE(slot_word[h]) == w;
+#ifdef BREAK_CAS /* a plain store */
+                ok = i < copied;
+#endif
+                if
+                :: ok ->
+                    page = AT(BASE(s), w);
+                    assert(IS_UNDEFINED(h)
+                           || low[AT(BASE(ZSPAGE(to[i])), to[i])]
+                                  == low[page]); /* M4 */
+                    assert(IS_UNDEFINED(h)
+                           || high[AT(BASE(ZSPAGE(to[i])), to[i])]
+                                  == high[page]); /* M4 */
+                    page = 0;
+                    assert(PLACE(slot_word[h]) == w); /* M5 */
+                    assert(born[i] == life[h]);       /* M5 */
+#ifdef BREAK_CACHE_STATE /* believes that it is still what it was */
+                    slot_word[h] = to[i]
+#else
+                    slot_word[h] = to[i] | (slot_word[h] & CACHED)
+#endif
+                :: else
+                fi
+            };
+            atomic {
+                if
+                :: ok -> leave_slot(w)
+                :: else ->
+                    free_slot(to[i]);
+#ifdef BREAK_TRANSIT /* thinks that whoever took the object left it the slot */
+                    if
+                    :: state[w] != S_FREE -> leave_slot(w)
+                    :: else
+                    fi;
+#endif
+                fi;
+                pins[ZSPAGE(to[i])]--;
+                to[i] = 0;
+#if CACHED
+                has_bytes[i] = false;
+#endif
+                born[i] = 0
+            }
+        :: else
+        fi
+    }
+}
+
+inline move_objects()
+{
+#ifdef BREAK_CACHE_SKIP /* looks what is cached before the source is closed */
+    for (i : 0 .. NS - 1) {
+        h = side[WORD(s, i)];
+        has_bytes[i] = h && !(slot_word[h - 1] & CACHED)
+    };
+#endif
+    lock();
+    try_start_moving(s, ok);
+    if
+    :: ok ->
+        gather();
+        unlock();
+        copy();
+#ifdef BREAK_WAIT_CLOSED /* waits for readers: a writer in its section waits */
+        awaited = in_section;
+        awaited == 0;
+#endif
+        lock();
+#ifdef BREAK_WAIT /* waits for readers while it has the lock */
+        awaited = in_section;
+        awaited == 0;
+#endif
+        switch_words();
+        atomic {
+            moving[s] = false;
+            stop[s] = false
+        };
+        unlock()
+    :: else -> unlock() /* pinned: another time */
+    fi;
+    atomic {
+        class_lock == 0 ->
+        if
+        :: HAS_LIVE(s) -> list[s] = ATTACHED
+        :: else -> list[s] = DRAINING
+        fi;
+        settle(s)
+    }
+}
+
+/* Object moves: close, copy without the lock, switch under it, settle. */
+proctype mover(byte rounds)
+{
+    byte s, i, w, h, page, copied;
+    byte to[NS];
+    bit born[NS]; /* ghost: whose bytes were copied */
+#if CACHED
+    bool has_bytes[NS]; /* else its contents are undefined */
+#endif
+    bool ok;
+
+    do
+    :: rounds ->
+        rounds--;
+        atomic { /* take a source off the list */
+            class_lock == 0 ->
+            if
+            :: list[0] == ATTACHED -> s = 0; list[0] = DETACHED
+            :: list[1] == ATTACHED -> s = 1; list[1] = DETACHED
+            :: list[2] == ATTACHED -> s = 2; list[2] = DETACHED
+            :: else -> s = NZ /* nothing to do */
+            fi
+        };
+        if
+        :: s < NZ -> move_objects()
+        :: else
+        fi;
+        d_step { i = 0; w = 0; h = 0; s = 0; copied = 0; ok = false }
+    :: else -> break
+    od;
+    n_quiet++
+}
+
+#ifdef PAGES
+/* Page migration: one lock hold, the words of the objects stay. */
+proctype migrator(byte rounds)
+{
+    byte z, i, from, to;
+    bool ok;
+
+    do
+    :: rounds ->
+        rounds--;
+        lock();
+        if
+        :: list[0] != UNUSED -> z = 0
+        :: list[1] != UNUSED -> z = 1
+        :: list[2] != UNUSED -> z = 2
+        fi;
+        atomic {
+            if
+            :: page_use[0] == S_FREE -> to = 0
+            :: page_use[1] == S_FREE -> to = 1
+            :: page_use[2] == S_FREE -> to = 2
+            :: page_use[3] == S_FREE -> to = 3
+            :: else -> to = NP
+            fi
+        };
+        try_start_moving(z, ok);
+        if
+        :: ok && to < NP ->
+            from = BASE(z);
+            page_use[to] = S_USED;
+            for (i : 0 .. NS - 1) {
+                if
+#ifdef BREAK_LIVE /* copies what is live, forgets what readers look at */
+                :: state[WORD(z, i)] != S_USED
+#endif
+                :: else ->
+                    low[to * NS + i] = low[from * NS + i];
+                    high[to * NS + i] = high[from * NS + i]
+                fi
+            };
+            base[z] = to;
+            moving[z] = false;
+#ifdef BREAK_OLD_PAGE /* the old page is free at once */
+            d_step {
+                page_use[from] = S_FREE;
+                low[from * NS] = POISON;
+                high[from * NS] = POISON;
+                low[from * NS + 1] = POISON;
+                high[from * NS + 1] = POISON
+            }
+#else
+            page_use[from] = S_LIMBO
+#endif
+        :: ok && to == NP -> moving[z] = false
+        :: else
+        fi;
+        d_step { z = 0; i = 0; from = 0; to = 0; ok = false };
+        unlock()
+    :: else -> break
+    od;
+    n_quiet++
+}
+#endif
