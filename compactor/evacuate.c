@@ -51,7 +51,6 @@ static void move_objects(struct zs_arena *a, zs_pfn_t first, unsigned n)
     }
 }
 
-/* Those that are busy in the first round are waited for in the second. */
 static void migrate_pages(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
     zs_pfn_t pages[ZS_BLOCK_PAGES];
@@ -62,7 +61,6 @@ static void migrate_pages(struct zs_arena *a, zs_pfn_t first, unsigned n)
             pages[left++] = page;
         }
     }
-    left = zs_migrate_pages(a, pages, left, ZS_MIGRATE_ASYNC);
     left = zs_migrate_pages(a, pages, left, ZS_MIGRATE_SYNC);
     for (unsigned i = 0; i < left; i++) {
         zs_putback_movable_ops_page(a, pages[i]);

@@ -80,28 +80,6 @@ void balloon_finalize(struct zs_balloon *b, zs_pfn_t first, unsigned n)
 
 /* --- inflating --- */
 
-/* Give back the memory that the last owner has left behind the pages. */
-static bool drop_memory(struct zs_arena *a, zs_pfn_t first, unsigned n)
-{
-    unsigned i = 0;
-
-    while (i < n) {
-        unsigned len = 0;
-
-        while (i + len < n && zs_page_is_resident(a, first + i + len)) {
-            len++;
-        }
-        if (len > 0) {
-            zs_pages_depopulate(a, first + i, len);
-        }
-        if (len > 0 && zs_page_is_resident(a, first + i)) {
-            return false; /* the system has refused */
-        }
-        i += len > 0 ? len : 1;
-    }
-    return true;
-}
-
 /* A run of n free pages without memory, withheld from the limit. 0 or
  * -ENOMEM. */
 static int take_run(struct zs_balloon *b, unsigned n, zs_pfn_t *first)
@@ -115,7 +93,7 @@ static int take_run(struct zs_balloon *b, unsigned n, zs_pfn_t *first)
         zs_budget_unwithhold(&b->arena->budget, bytes);
         return -ENOMEM;
     }
-    if (!drop_memory(b->arena, *first, n) ||
+    if (!zs_pages_make_bare(b->arena, *first, n) ||
         balloon_cover(b, *first + n - 1) != 0) {
         balloon_finalize(b, *first, n);
         return -ENOMEM;

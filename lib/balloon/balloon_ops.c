@@ -54,7 +54,7 @@ migrate_page(void *ctx, zs_pfn_t dst, zs_pfn_t src, enum zs_migrate_mode mode)
     struct zs_balloon *b = ctx;
 
     (void)mode; /* the lock is held for a few instructions only */
-    if (balloon_cover(b, dst) != 0) {
+    if (zs_page_is_resident(b->arena, dst) || balloon_cover(b, dst) != 0) {
         return ZS_MIGRATE_RETRY;
     }
     zs_page_mark_movable(b->arena, dst);

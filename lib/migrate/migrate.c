@@ -169,24 +169,28 @@ static unsigned run_length(struct zs_arena *a, const zs_pfn_t *pages,
     return len;
 }
 
-/* A destination has memory if its source has. */
+/*
+ * A destination has memory if its source has, and otherwise none: a free page
+ * may have kept its last owner's. Where the system refuses to take that back
+ * it stays, and the owner finds out.
+ */
 static int populate_as(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
                        unsigned n)
 {
-    unsigned i = 0;
+    while (n > 0) {
+        bool resident;
+        unsigned len = zs_pages_alike(a, src, n, &resident);
+        int err = resident ? zs_pages_populate(a, dst, len) : 0;
 
-    while (i < n) {
-        unsigned len = 0;
-        int err;
-
-        while (i + len < n && zs_page_is_resident(a, src + i + len)) {
-            len++;
-        }
-        err = len > 0 ? zs_pages_populate(a, dst + i, len) : 0;
         if (err) {
             return err;
         }
-        i += len > 0 ? len : 1;
+        if (!resident) {
+            (void)zs_pages_make_bare(a, dst, len);
+        }
+        dst += len;
+        src += len;
+        n -= len;
     }
     return 0;
 }
@@ -238,19 +242,27 @@ static void count_migrated(struct zs_arena *a,
 }
 
 /*
- * Offer each page of the run its destination once. Pages that stay are
- * collected in `left`; unused destinations are freed. Returns how many stay;
- * adds to *again those that said RETRY.
+ * Pages that are asked for one after the other. The front of `pages` holds
+ * those to be asked again; those that refused are kept apart, for in this call
+ * they are not asked a second time.
  */
-static unsigned migrate_run(struct zs_arena *a, const zs_pfn_t *pages,
-                            unsigned n, zs_pfn_t dst, zs_pfn_t *left,
-                            enum zs_migrate_mode mode, unsigned *again)
+struct batch {
+    zs_pfn_t *pages;
+    unsigned n;
+    unsigned n_refused;
+    zs_pfn_t refused[ZS_MIGRATE_BATCH];
+};
+
+/* Offer each page of the run its destination once. Pages that are busy go to
+ * the front of the batch again; unused destinations are freed. */
+static void migrate_run(struct zs_arena *a, struct batch *b,
+                        const zs_pfn_t *pages, unsigned n, zs_pfn_t dst,
+                        enum zs_migrate_mode mode)
 {
     struct zs_limbo_batch limbo = { 0 };
-    unsigned n_left = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        zs_pfn_t page = pages[i]; /* `left` may be the same array */
+        zs_pfn_t page = pages[i]; /* in the same array */
         enum zs_migrate_result result;
 
         if (i + 1 < n) {
@@ -260,51 +272,60 @@ static unsigned migrate_run(struct zs_arena *a, const zs_pfn_t *pages,
         if (result != ZS_MIGRATE_DONE) {
             zs_pages_free(a, dst + i, 1);
         }
-        if (result == ZS_MIGRATE_RETRY || result == ZS_MIGRATE_REFUSED) {
-            left[n_left++] = page;
-            *again += result == ZS_MIGRATE_RETRY;
+        if (result == ZS_MIGRATE_RETRY) {
+            b->pages[b->n++] = page;
+        } else if (result == ZS_MIGRATE_REFUSED) {
+            b->refused[b->n_refused++] = page;
         }
     }
     count_migrated(a, &limbo);
     zs_limbo_defer(a, &limbo);
-    return n_left;
 }
 
-/* One pass over the batch; returns how many pages are left, in front. */
-static unsigned migrate_once(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
-                             enum zs_migrate_mode mode, unsigned *again)
+/* Ask all pages of the batch once. False: no memory to go to; the rest stays,
+ * and asking again makes no sense. */
+static bool migrate_once(struct zs_arena *a, struct batch *b,
+                         enum zs_migrate_mode mode)
 {
-    unsigned n_left = 0;
+    unsigned n = b->n;
     unsigned done = 0;
 
+    b->n = 0;
     while (done < n) {
         zs_pfn_t dst;
-        unsigned len = take_destinations(a, pages + done, n - done, &dst);
+        unsigned len = take_destinations(a, b->pages + done, n - done, &dst);
 
-        if (len == 0) { /* no memory to go to: the rest stays */
+        if (len == 0) {
             while (done < n) {
-                pages[n_left++] = pages[done++];
+                b->pages[b->n++] = b->pages[done++];
             }
-            *again = 0;
-            break;
+            return false;
         }
         ZS_STEP(ZS_STEP_PAGE_DST);
-        n_left +=
-            migrate_run(a, pages + done, len, dst, pages + n_left, mode, again);
+        migrate_run(a, b, b->pages + done, len, dst, mode);
         done += len;
     }
-    return n_left;
+    return true;
 }
 
+/* In a call that may wait for locks, who is busy is waited for in the second
+ * pass; the first goes over all that are not. */
 unsigned zs_migrate_pages(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
                           enum zs_migrate_mode mode)
 {
-    unsigned again = 1;
+    struct batch b;
 
     ZS_ASSERT(n <= ZS_MIGRATE_BATCH);
-    for (unsigned pass = 0; pass < ZS_MIGRATE_PASSES && again > 0; pass++) {
-        again = 0;
-        n = migrate_once(a, pages, n, mode, &again);
+    b.pages = pages;
+    b.n = n;
+    b.n_refused = 0;
+    for (unsigned pass = 0; pass < ZS_MIGRATE_PASSES && b.n > 0; pass++) {
+        if (!migrate_once(a, &b, pass == 0 ? ZS_MIGRATE_ASYNC : mode)) {
+            break;
+        }
     }
-    return n;
+    for (unsigned i = 0; i < b.n_refused; i++) {
+        pages[b.n++] = b.refused[i];
+    }
+    return b.n;
 }

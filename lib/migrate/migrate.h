@@ -41,7 +41,9 @@ enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
 /*
  * Migrate up to ZS_MIGRATE_BATCH isolated pages. Returns how many were not
  * migrated; those are pages[0..n) now, still isolated, for the caller to put
- * back or to try again. Never waits for readers.
+ * back or to try again. Pages that say RETRY are asked again, the first time
+ * always by trying locks; pages that say REFUSED are not. Never waits for
+ * readers.
  */
 unsigned zs_migrate_pages(struct zs_arena *a, zs_pfn_t *pages, unsigned n,
                           enum zs_migrate_mode mode);

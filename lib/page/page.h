@@ -54,7 +54,15 @@ int zs_pages_populate(struct zs_arena *a, zs_pfn_t first, unsigned n);
 /* Give the memory of owned pages back; they stay owned, contents are lost. */
 void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n);
 
+/* Give back what memory there is behind owned pages, in few system calls where
+ * little of it is there. False: the system has refused some. */
+bool zs_pages_make_bare(struct zs_arena *a, zs_pfn_t first, unsigned n);
+
 bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
+/* How many of the n pages from `first` on are like the first: with memory, or
+ * without. */
+unsigned zs_pages_alike(struct zs_arena *a, zs_pfn_t first, unsigned n,
+                        bool *resident);
 
 /* An owned page of the caller's may be moved from now on. */
 void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn);

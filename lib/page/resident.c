@@ -177,6 +177,38 @@ void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n)
     }
 }
 
+unsigned zs_pages_alike(struct zs_arena *a, zs_pfn_t first, unsigned n,
+                        bool *resident)
+{
+    const struct zs_block *b = &a->blocks[first / ZS_BLOCK_PAGES];
+    unsigned at = first % ZS_BLOCK_PAGES;
+    unsigned end = at + pages_in_block(first, n);
+
+    zs_lock_acquire(&a->lock);
+    *resident = zs_bit_test(b->resident, at);
+    end = (unsigned)zs_bits_next(b->resident, at, end, !*resident);
+    zs_lock_release(&a->lock);
+    return end - at;
+}
+
+bool zs_pages_make_bare(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    bool bare = true;
+
+    while (n > 0) {
+        bool resident;
+        unsigned len = zs_pages_alike(a, first, n, &resident);
+
+        if (resident) {
+            zs_pages_depopulate(a, first, len);
+            bare = bare && !zs_page_is_resident(a, first);
+        }
+        first += len;
+        n -= len;
+    }
+    return bare;
+}
+
 static uint64_t release_idle_runs(struct zs_arena *a, uint32_t block)
 {
     const struct zs_block *b = &a->blocks[block];
