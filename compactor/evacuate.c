@@ -39,15 +39,28 @@ void zs_evacuate_attach_owners(struct zs_arena *a)
     }
 }
 
+/* Each thing that pages belong to is asked once; what is its next page is known
+ * before it leaves. */
+static zs_pfn_t move_objects_at(struct zs_arena *a,
+                                const struct zs_page_type *t, zs_pfn_t page)
+{
+    zs_pfn_t end = page + 1;
+    size_t live;
+
+    t->evacuation->look(t->evacuation_ctx, page, &end, &live);
+    (void)t->evacuation->move_objects(t->evacuation_ctx, page);
+    flush_if_full(a);
+    return end;
+}
+
 static void move_objects(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
-    for (zs_pfn_t page = first; page < first + n; page++) {
+    zs_pfn_t page = first;
+
+    while (page < first + n) {
         const struct zs_page_type *t = type_at(a, page);
 
-        if (t->evacuation) {
-            (void)t->evacuation->move_objects(t->evacuation_ctx, page);
-            flush_if_full(a);
-        }
+        page = t->evacuation ? move_objects_at(a, t, page) : page + 1;
     }
 }
 

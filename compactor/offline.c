@@ -17,6 +17,7 @@
 #include "evacuate.h"
 #include "migrate.h"
 #include "page_flags.h"
+#include "shrink.h"
 #include "zspool/compactor.h"
 
 #define ROUNDS 4u
@@ -87,29 +88,46 @@ static unsigned pages_left(struct zs_arena *a, const struct range *r)
     return n;
 }
 
+/* Ask everything in the range to leave, once. The memory of what has left goes
+ * back, so that at the limit others can move there. */
+static void empty_once(struct zs_arena *a, const struct range *r)
+{
+    for (uint32_t i = r->first; i < r->end; i++) {
+        if (zs_block_pages_left(a, i) > 0) {
+            zs_evacuate_pages(a, i * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
+        }
+    }
+    zs_grace_flush(&a->grace);
+    (void)zs_arena_trim(a, zs_idle_blocks(a));
+}
+
+/* Until nothing is left, or nothing more has left in some rounds. */
 static void empty_range(struct zs_arena *a, const struct range *r)
 {
+    unsigned left = pages_left(a, r);
+
     for (uint32_t i = r->first; i < r->end; i++) {
         zs_evacuate_detach(a, i * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
     }
-    for (unsigned round = 0; round < ROUNDS && pages_left(a, r) > 0; round++) {
-        for (uint32_t i = r->first; i < r->end; i++) {
-            if (zs_block_pages_left(a, i) > 0) {
-                zs_evacuate_pages(a, i * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
-            }
+    for (unsigned idle = 0; idle < ROUNDS && left > 0; idle++) {
+        unsigned before = left;
+
+        empty_once(a, r);
+        left = pages_left(a, r);
+        if (left < before) {
+            idle = 0;
         }
-        zs_grace_flush(&a->grace);
     }
     zs_evacuate_attach_owners(a);
 }
 
-/* Is it for want of memory that pages of this type do not move? */
-static bool is_no_memory(struct zs_arena *a, zs_page_type_t type)
+/* Is it for want of memory that pages do not move? */
+static bool is_no_memory(struct zs_arena *a)
 {
     zs_pfn_t page;
     bool none;
 
-    if (zs_pages_alloc(a, type, 1, &page) != 0) {
+    if (zs_pages_alloc(a, ZS_PAGE_TYPE_RETIRED, 1, &page) != 0) {
         return true;
     }
     none = zs_pages_populate(a, page, 1) != 0;
@@ -126,18 +144,15 @@ static int blame_page(struct zs_arena *a, zs_pfn_t page, struct zs_blocker *why)
     if (why) {
         *why = found;
     }
-    /* Its owner has let go of it meanwhile: no type to ask memory for. */
-    if (found.type == 0 || found.type > ZS_PAGE_TYPE_MAX) {
-        return -EBUSY;
-    }
-    return is_no_memory(a, found.type) ? -ENOMEM : -EBUSY;
+    return is_no_memory(a) ? -ENOMEM : -EBUSY;
 }
 
+/* LIMBO pages are not: their readers were waited for, so they are new there. */
 static bool is_in_the_way(struct zs_arena *a, zs_pfn_t page)
 {
     uint32_t word = zs_page_word(zs_page(a, page));
 
-    return zs_page_is_used(a, page) &&
+    return zs_word_is_owners(word) &&
            zs_word_type(word) != ZS_PAGE_TYPE_RETIRED;
 }
 

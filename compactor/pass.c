@@ -73,14 +73,16 @@ static void note_skip(struct zs_arena *a, uint32_t block, bool emptied)
 {
     struct zs_block *b = &a->blocks[block];
 
-    ZS_ASSERT_HELD(&a->pass_lock);
+    zs_lock_acquire(&a->lock);
     if (emptied) {
         b->skip_passes = 0;
         b->skip_shift = 0;
-        return;
+    } else {
+        b->skip_passes = (uint8_t)(1u << b->skip_shift);
+        b->skip_shift =
+            (uint8_t)(b->skip_shift + (b->skip_shift < MAX_SKIP_SHIFT));
     }
-    b->skip_passes = (uint8_t)(1u << b->skip_shift);
-    b->skip_shift = (uint8_t)(b->skip_shift + (b->skip_shift < MAX_SKIP_SHIFT));
+    zs_lock_release(&a->lock);
 }
 
 static void reopen_victim(struct zs_arena *a, uint32_t block, bool tried,

@@ -87,10 +87,12 @@ static void survey_block(struct zs_arena *a, uint32_t block,
 static bool skip_once(struct zs_arena *a, uint32_t block)
 {
     struct zs_block *b = &a->blocks[block];
-    bool skip = b->skip_passes > 0;
+    bool skip;
 
-    ZS_ASSERT_HELD(&a->pass_lock);
+    zs_lock_acquire(&a->lock);
+    skip = b->skip_passes > 0;
     b->skip_passes = (uint8_t)(b->skip_passes - skip);
+    zs_lock_release(&a->lock);
     return skip;
 }
 

@@ -73,7 +73,9 @@ ZS_API ZS_MUST_CHECK int zs_compact(struct zs_arena *arena,
     X(balloon, "free pages that a balloon of the arena withholds")
 
 struct zs_shrink_stage {
-    uint64_t bytes;       /**< given back to the operating system */
+    /** Given back to the operating system. What evacuation takes to move to is
+     *  not taken off. */
+    uint64_t bytes;
     uint64_t duration_ns; /**< time taken */
 };
 #define ZS_SHRINK_FIELD_(name, text) struct zs_shrink_stage name;

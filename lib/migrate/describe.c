@@ -36,7 +36,7 @@ void zs_describe_page(struct zs_arena *a, zs_pfn_t page, struct zs_blocker *out)
               zs_page_type_name(a, out->type));
     copy_text(out->state, sizeof(out->state),
               zs_page_state_name(zs_word_state(word)));
-    if (out->type != 0) {
+    if (zs_word_is_owners(word)) {
         ask_holder(a, page, out->type, out->holder, sizeof(out->holder));
     }
 }

@@ -68,7 +68,8 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
         return false;
     }
     ops = ops_of(a, zs_page_word(p)); /* held: the type cannot change */
-    if (ops && ops->isolate_page(ctx_of(a, zs_page_word(p)), page)) {
+    if (ops && !zs_page_is_released(p) &&
+        ops->isolate_page(ctx_of(a, zs_page_word(p)), page)) {
         isolated = zs_page_try_isolate(p);
     } else if (zs_page_try_unlock(p)) {
         zs_read_unlock();
@@ -278,8 +279,8 @@ static void migrate_run(struct zs_arena *a, struct batch *b,
             b->refused[b->n_refused++] = page;
         }
     }
-    count_migrated(a, &limbo);
     zs_limbo_defer(a, &limbo);
+    count_migrated(a, &limbo); /* after: who flushes what it covers */
 }
 
 /* Ask all pages of the batch once. False: no memory to go to; the rest stays,

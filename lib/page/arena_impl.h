@@ -110,6 +110,10 @@ void zs_block_unlist_locked(struct zs_arena *a, uint32_t block);
  * zs_block_release(), the block being BUSY then. */
 bool zs_block_settle_locked(struct zs_arena *a, uint32_t block);
 
+/* page_alloc.c: take the arena lock when the block is not BUSY: a trim, or the
+ * release of an empty block, ends soon. For who has closed or held it. */
+void zs_block_lock_settled(struct zs_arena *a, uint32_t block);
+
 /* limbo.c */
 void zs_limbo_init(struct zs_arena *a);
 

@@ -41,8 +41,9 @@ struct zs_block {
     uint8_t state; /* enum zs_block_state */
     uint8_t list;  /* which list it is on, when OPEN */
     uint32_t prev, next;
-    uint8_t skip_passes; /* how many more passes leave it out; pass_lock */
-    uint8_t skip_shift;  /* the next time 1 << skip_shift; pass_lock */
+    uint8_t resume;      /* BUSY for a trim: the state before and after it */
+    uint8_t skip_passes; /* how many more passes leave it out */
+    uint8_t skip_shift;  /* the next time it is 1 << skip_shift */
     uint16_t n_retired;  /* of n_used */
 };
 

@@ -114,7 +114,7 @@ int zs_block_take_offline(struct zs_arena *a, uint32_t block)
     bool held = false;
     int err = -EAGAIN;
 
-    zs_lock_acquire(&a->lock);
+    zs_block_lock_settled(a, block);
     if (b->state == ZS_BLOCK_EMPTY) {
         err = empty_offline_locked(a, block);
     } else if (b->state == ZS_BLOCK_HELD && b->n_used == b->n_retired) {
@@ -156,7 +156,7 @@ unsigned zs_block_pages_left(struct zs_arena *a, uint32_t block)
     const struct zs_block *b = &a->blocks[block];
     unsigned n = 0;
 
-    zs_lock_acquire(&a->lock);
+    zs_block_lock_settled(a, block);
     if (b->state == ZS_BLOCK_CLOSED || b->state == ZS_BLOCK_HELD) {
         n = b->n_used - b->n_retired;
     }
@@ -184,7 +184,7 @@ int zs_page_take_retired(struct zs_arena *a, zs_pfn_t page)
         return -EIO;
     }
     zs_page_alloc_edge(zs_page(a, page), ZS_PAGE_TYPE_RETIRED);
-    zs_lock_acquire(&a->lock);
+    zs_block_lock_settled(a, page / ZS_BLOCK_PAGES);
     ZS_ASSERT(b->state == ZS_BLOCK_HELD);
     zs_block_take(b, page % ZS_BLOCK_PAGES, 1);
     b->n_retired++;

@@ -28,6 +28,7 @@
  * without it. System calls are made after unlock, on blocks that are BUSY.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include "os.h"
 #include "page.h"
@@ -134,6 +135,8 @@ static uint32_t open_empty_locked(struct zs_arena *a, uint32_t n)
     }
     for (uint32_t i = (uint32_t)at; i < at + n; i++) {
         a->blocks[i].run_hint = ZS_BLOCK_PAGES;
+        a->blocks[i].skip_passes = 0; /* what was in it is gone */
+        a->blocks[i].skip_shift = 0;
         zs_block_relist_locked(a, i);
     }
     return (uint32_t)at;
@@ -270,7 +273,8 @@ static void reclaim_in_block(struct zs_arena *a, zs_pfn_t first, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         zs_page_reclaim_edge(zs_page(a, first + i));
     }
-    atomic_fetch_sub_explicit(&a->types[type].n_pages, n, memory_order_relaxed);
+    /* release: pairs with zs_page_type_destroy(), which sees them gone */
+    atomic_fetch_sub_explicit(&a->types[type].n_pages, n, memory_order_release);
     zs_lock_acquire(&a->lock);
     release = give_locked(a, first, n);
     zs_lock_release(&a->lock);
@@ -321,11 +325,21 @@ bool zs_block_close(struct zs_arena *a, uint32_t block)
     return open;
 }
 
+void zs_block_lock_settled(struct zs_arena *a, uint32_t block)
+{
+    zs_lock_acquire(&a->lock);
+    while (a->blocks[block].state == ZS_BLOCK_BUSY) {
+        zs_lock_release(&a->lock);
+        sched_yield();
+        zs_lock_acquire(&a->lock);
+    }
+}
+
 void zs_block_reopen(struct zs_arena *a, uint32_t block)
 {
     bool release = false;
 
-    zs_lock_acquire(&a->lock);
+    zs_block_lock_settled(a, block);
     if (a->blocks[block].state == ZS_BLOCK_CLOSED ||
         a->blocks[block].state == ZS_BLOCK_HELD) {
         release = zs_block_settle_locked(a, block);

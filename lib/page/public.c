@@ -27,6 +27,12 @@ static _Noreturn void not_yours(const char *func, zs_pfn_t pfn, uint32_t word)
               zs_page_flags_state(word));
 }
 
+/* In use by an owner, and not by the allocator itself. */
+static bool may_be_callers(uint32_t word)
+{
+    return zs_word_is_owners(word) && zs_word_type(word) <= ZS_PAGE_TYPE_MAX;
+}
+
 static bool type_is_taken(struct zs_arena *a, zs_page_type_t type)
 {
     bool taken;
@@ -62,7 +68,8 @@ void zs_page_set_movable(struct zs_arena *a, zs_pfn_t page)
 {
     struct zs_page *p = checked(a, page, __func__);
 
-    if (!zs_page_step(p, ZS_EDGE_SET_MOVABLE, 0)) {
+    if (!may_be_callers(zs_page_word(p)) ||
+        !zs_page_step(p, ZS_EDGE_SET_MOVABLE, 0)) {
         not_yours(__func__, page, zs_page_word(p));
     }
 }
@@ -72,7 +79,7 @@ void zs_page_free(struct zs_arena *a, zs_page_type_t type, zs_pfn_t page)
     struct zs_page *p = checked(a, page, __func__);
     uint32_t word = zs_page_word(p);
 
-    if (zs_word_type(word) != type || !zs_word_is_owners(word)) {
+    if (zs_word_type(word) != type || !may_be_callers(word)) {
         not_yours(__func__, page, word);
     }
     if (zs_page_release_edge(p)) {
@@ -89,7 +96,11 @@ void *zs_page_address(const struct zs_arena *a, zs_pfn_t page)
 
 void zs_page_set_private(struct zs_arena *a, zs_pfn_t page, uint32_t word)
 {
-    (void)checked(a, page, __func__);
+    const struct zs_page *p = checked(a, page, __func__);
+
+    if (!may_be_callers(zs_page_word(p))) { /* LIMBO has its links there */
+        not_yours(__func__, page, zs_page_word(p));
+    }
     zs_page_set_owner(a, page, word);
 }
 

@@ -278,27 +278,70 @@ void zs_block_release(struct zs_arena *a, uint32_t block)
     (void)release_whole(a, block);
 }
 
-/* Make an OPEN block with idle pages BUSY. False: nothing to gain in it, or
- * it is one of the empty blocks to keep. */
+/* An empty block goes whole, but for one that is held. */
+static bool goes_whole(const struct zs_block *b)
+{
+    return b->n_used == 0 && b->resume != ZS_BLOCK_HELD;
+}
+
+static bool has_idle_pages(const struct zs_block *b)
+{
+    unsigned first = 0;
+
+    return zs_block_next_idle_run(b, &first) > 0;
+}
+
+static bool may_be_trimmed(const struct zs_block *b)
+{
+    switch ((enum zs_block_state)b->state) {
+    case ZS_BLOCK_OPEN:
+        return b->n_used == 0 || has_idle_pages(b);
+    case ZS_BLOCK_CLOSED:
+    case ZS_BLOCK_HELD:
+        return has_idle_pages(b);
+    default:
+        return false;
+    }
+}
+
+/* Make a block with idle pages BUSY. False: nothing to gain in it, or it is
+ * one of the empty blocks to keep. */
 static bool begin_trim(struct zs_arena *a, uint32_t block, uint32_t *keep)
 {
     struct zs_block *b = &a->blocks[block];
     bool begin;
-    unsigned first = 0;
 
     zs_lock_acquire(&a->lock);
-    begin = b->state == ZS_BLOCK_OPEN &&
-            (b->n_used == 0 || zs_block_next_idle_run(b, &first) > 0);
-    if (begin && b->n_used == 0 && *keep > 0) {
+    begin = may_be_trimmed(b);
+    if (begin && b->state == ZS_BLOCK_OPEN && b->n_used == 0 && *keep > 0) {
         begin = false;
         (*keep)--;
     }
-    if (begin) {
+    if (begin && b->state == ZS_BLOCK_OPEN) {
         zs_block_unlist_locked(a, block);
+    }
+    if (begin) {
+        b->resume = b->state;
         b->state = ZS_BLOCK_BUSY;
     }
     zs_lock_release(&a->lock);
     return begin;
+}
+
+/* Leave BUSY as it was entered. False: it is empty by now, and stays BUSY. */
+static bool resume_locked(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+
+    if (goes_whole(b)) {
+        return false;
+    }
+    if (b->resume == ZS_BLOCK_OPEN) {
+        zs_block_relist_locked(a, block);
+    } else {
+        b->state = b->resume;
+    }
+    return true;
 }
 
 static uint64_t trim_block(struct zs_arena *a, uint32_t block)
@@ -308,7 +351,7 @@ static uint64_t trim_block(struct zs_arena *a, uint32_t block)
     bool empty;
 
     zs_lock_acquire(&a->lock);
-    empty = b->n_used == 0;
+    empty = goes_whole(b);
     zs_lock_release(&a->lock);
     if (empty) {
         return release_whole(a, block);
@@ -316,10 +359,7 @@ static uint64_t trim_block(struct zs_arena *a, uint32_t block)
     gone = release_idle_runs(a, block);
     zs_lock_acquire(&a->lock);
     a->bytes_released += gone;
-    empty = b->n_used == 0; /* emptied meanwhile: it stays BUSY */
-    if (!empty) {
-        zs_block_relist_locked(a, block);
-    }
+    empty = !resume_locked(a, block);
     zs_lock_release(&a->lock);
     if (empty) {
         gone += release_whole(a, block);

@@ -199,14 +199,17 @@ static bool consolidate(void *ctx)
     while (pool->next_class + 1 < pool->n_classes) {
         struct zs_class *cl = &pool->classes[pool->next_class];
 
+        if (!pool->class_begun) {
+            pool->class_begun = true;
+            pool->sources_left = n_zspages(cl);
+        }
         if (consolidate_class(pool, cl)) {
             return true;
         }
+        pool->class_begun = false;
         pool->next_class++;
-        pool->sources_left = n_zspages(cl + 1);
     }
     pool->next_class = 0;
-    pool->sources_left = n_zspages(&pool->classes[0]);
     return false;
 }
 

@@ -122,6 +122,7 @@ static void place_retire(struct zs_pool *pool, const struct place *p)
     place_free_pages(pool, p);
     if (p->base == ZS_PFN_NONE) {
         limbo_queue_chain(pool, p->chain);
+        zs_grace_request(&pool->arena->grace);
     }
 }
 

@@ -274,6 +274,10 @@ static bool begin_run(struct batch *b)
 
     zs_lock_acquire(&b->cl->lock);
     live = b->src->fresh > 0 && is_movable_locked(b, 0, m);
+    if (live && zspage_n_pins(b->src) > 0) { /* before memory is taken */
+        b->cl->moves_busy++;
+        live = false;
+    }
     zs_lock_release(&b->cl->lock);
     b->n = 0;
     b->scanned = 1;

@@ -158,8 +158,8 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     if (resident && !zs_page_is_resident(a, dst)) {
         return ZS_MIGRATE_RETRY; /* it got memory after dst was prepared */
     }
-    chain = chain_to_change_locked(pool, zp);
-    if (!chain) {
+    chain = zp->n_pages > 1 ? chain_to_change_locked(pool, zp) : NULL;
+    if (zp->n_pages > 1 && !chain) {
         return ZS_MIGRATE_RETRY;
     }
     if (resident) {
@@ -168,7 +168,11 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     ZS_STEP(ZS_STEP_PAGE_COPIED);
     zs_page_set_owner(a, dst, owner);
     zs_page_mark_movable(a, dst);
-    publish_locked(pool, zp, chain, place, dst);
+    if (chain) {
+        publish_locked(pool, zp, chain, place, dst);
+    } else {
+        zspage_publish_contiguous(zp, dst);
+    }
     ZS_STEP(ZS_STEP_PAGE_SWITCHED);
     return ZS_MIGRATE_DONE;
 }

@@ -72,7 +72,8 @@ struct zs_pool {
 
     /* where a consolidation goes on after a flush (compact.c); pass_lock */
     uint32_t next_class;
-    uint32_t sources_left;
+    bool class_begun;
+    uint32_t sources_left; /* of a class that has begun */
 
     /* what waits for readers (limbo_slots.c) */
     struct zs_lock limbo_lock; /* rank LIMBO */

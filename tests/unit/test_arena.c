@@ -284,7 +284,8 @@ static void closed_block__gives_no_pages(void **unused)
     destroy();
 }
 
-static void closed_block__is_not_trimmed(void **unused)
+/* At the limit an allocation takes idle memory wherever it is. */
+static void closed_block__is_trimmed_and_stays_closed(void **unused)
 {
     zs_pfn_t first;
 
@@ -293,10 +294,30 @@ static void closed_block__is_not_trimmed(void **unused)
     first = take_populated(100);
     zs_pages_free(arena, first, 50);
     assert_true(zs_block_close(arena, first / BLOCK));
+    assert_int_equal(zs_arena_trim(arena, 0), 50 * PAGE);
+    assert_false(zs_block_close(arena, first / BLOCK));
+    assert_int_equal(zs_block_pages_left(arena, first / BLOCK), 50);
     assert_int_equal(zs_arena_trim(arena, 0), 0);
     zs_block_reopen(arena, first / BLOCK);
-    assert_int_equal(zs_arena_trim(arena, 0), 50 * PAGE);
     zs_pages_free(arena, first + 50, 50);
+    destroy();
+}
+
+static void
+held_block__is_trimmed_and_stays_held_when_it_is_empty(void **unused)
+{
+    zs_pfn_t first;
+
+    (void)unused;
+    create(2, 0, 0);
+    first = take_populated(100);
+    assert_int_equal(zs_block_hold(arena, first / BLOCK), 0);
+    zs_pages_free(arena, first, 100);
+    assert_int_equal(zs_arena_trim(arena, 0), 100 * PAGE);
+    assert_int_equal(stats().n_blocks_used, 1);
+    assert_int_equal(zs_block_take_offline(arena, first / BLOCK), 0);
+    zs_block_bring_online(arena, first / BLOCK);
+    assert_int_equal(stats().n_blocks_used, 0);
     destroy();
 }
 
@@ -370,7 +391,8 @@ int main(void)
         PROMISE(alloc__of_a_used_up_range_is_enomem),
         PROMISE(free__lets_the_pages_be_used_again),
         PROMISE(closed_block__gives_no_pages),
-        PROMISE(closed_block__is_not_trimmed),
+        PROMISE(closed_block__is_trimmed_and_stays_closed),
+        PROMISE(held_block__is_trimmed_and_stays_held_when_it_is_empty),
         PROMISE(closed_block__is_given_back_when_it_is_empty),
         PROMISE(close__is_refused_unless_the_block_is_open),
         PROMISE(reopen__of_an_empty_block_gives_it_back),

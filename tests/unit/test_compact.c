@@ -308,6 +308,29 @@ static void thread__start_fails_cleanly(void **state)
     zs_compactor_stop(NULL);
 }
 
+/* The first class is gone through like the others, in the first pass too. */
+static void compact__puts_the_smallest_objects_together(void **state)
+{
+    static zs_handle_t small[40000];
+
+    (void)state;
+    for (unsigned turn = 0; turn < 2; turn++) {
+        for (unsigned i = 0; i < 40000; i++) {
+            assert_int_equal(zs_obj_create(pool, "tiny", 4, &small[i]), 0);
+        }
+        for (unsigned i = 0; i < 40000; i++) {
+            if (i % 16 != 0) {
+                zs_free(pool, small[i]);
+            }
+        }
+        assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+        assert_true(pool->classes[0].n_zspages <= 3);
+        for (unsigned i = 0; i < 40000; i += 16) {
+            zs_free(pool, small[i]);
+        }
+    }
+}
+
 #define COMPACT_TEST(name)                                                     \
     cmocka_unit_test_setup_teardown(name, make_pool, drop_pool)
 
@@ -321,6 +344,7 @@ int main(void)
         COMPACT_TEST(compact__without_memory_changes_nothing),
         COMPACT_TEST(compact__loses_nothing_when_the_system_refuses),
         COMPACT_TEST(compact__by_two_threads_takes_turns),
+        COMPACT_TEST(compact__puts_the_smallest_objects_together),
         COMPACT_TEST(thread__gives_memory_back_by_itself),
         COMPACT_TEST(thread__works_at_once_when_kicked),
         COMPACT_TEST(thread__start_fails_cleanly),

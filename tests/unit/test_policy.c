@@ -173,26 +173,32 @@ static size_t random_figures(struct zs_block_figures *f)
             f[i].live_bytes = (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
         }
         f[i].n_fixed = random_below(8) == 0;
+        f[i].skip = random_below(8) == 0;
+        if (random_below(2) == 0) {
+            f[i].bare_bytes =
+                ZS_BLOCK_BYTES - (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+        }
     }
     return n;
 }
 
-static void choose__always_keeps_enough_for_all_that_is_live(void **unused)
+static void choose__always_keeps_enough_for_all_that_is_there(void **unused)
 {
     (void)unused;
     for (unsigned round = 0; round < 2000; round++) {
         struct zs_block_figures f[MAX_BLOCKS];
         size_t n = random_figures(f);
         size_t victims = zs_policy_choose(f, n);
-        uint64_t live = 0;
+        uint64_t room = 0;
 
         for (size_t i = 0; i < n; i++) {
-            live += f[i].live_bytes;
+            room += f[i].live_bytes + f[i].bare_bytes;
         }
         assert_true(victims <= n);
-        assert_true((n - victims) * ZS_BLOCK_BYTES >= live);
+        assert_true((n - victims) * ZS_BLOCK_BYTES >= room);
         for (size_t i = 0; i < victims; i++) {
             assert_int_equal(f[i].n_fixed, 0);
+            assert_false(f[i].skip);
             assert_true(f[i].live_bytes * 100 <=
                         (uint64_t)f[i].n_resident * ZS_PAGE_BYTES * 97);
         }
@@ -250,6 +256,80 @@ static void choose__is_not_stopped_by_a_block_not_worth_it(void **unused)
     assert_int_equal(zs_policy_choose(f, 11), 5);
 }
 
+/* --- pages in use without memory --- */
+
+static void choose__keeps_room_for_bare_pages(void **unused)
+{
+    struct zs_block_figures f[] = { filled(0, 50), filled(1, 40) };
+
+    (void)unused;
+    assert_int_equal(zs_policy_choose(f, 2), 1);
+    f[0].bare_bytes = f[1].bare_bytes = ZS_BLOCK_BYTES / 10;
+    assert_int_equal(zs_policy_choose(f, 2), 0); /* 110 % need both */
+}
+
+/* There is no memory to be gained in it. */
+static void choose__never_takes_a_block_of_bare_pages(void **unused)
+{
+    struct zs_block_figures f[5];
+
+    (void)unused;
+    fill_all(f, 5, 10);
+    f[3] = (struct zs_block_figures){ .block = 3,
+                                      .n_used = 8,
+                                      .bare_bytes = 8 * ZS_PAGE_BYTES };
+    assert_int_equal(zs_policy_choose(f, 5), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_not_equal(f[i].block, 3);
+    }
+}
+
+/* Bare pages are work to move, so their block is not the emptiest; what it
+ * gives back they do not change. */
+static void bare_pages__count_as_full_and_not_as_live(void **unused)
+{
+    struct zs_block_figures f[] = { filled(0, 10), filled(1, 30) };
+
+    (void)unused;
+    f[0].bare_bytes = ZS_BLOCK_BYTES / 2;
+    assert_int_equal(zs_policy_gain(f, 2),
+                     2 * ZS_BLOCK_BYTES - f[0].live_bytes - f[1].live_bytes);
+    assert_int_equal(zs_policy_choose(f, 2), 1);
+    assert_int_equal(f[0].block, 1);
+}
+
+/* --- blocks that could not be emptied lately --- */
+
+static void choose__leaves_out_blocks_to_be_skipped(void **unused)
+{
+    struct zs_block_figures f[10];
+
+    (void)unused;
+    fill_all(f, 10, 10);
+    for (unsigned i = 0; i < 10; i += 2) {
+        f[i].skip = true;
+    }
+    assert_int_equal(zs_policy_choose(f, 10), 5);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(f[i].block, 9 - 2 * i);
+    }
+}
+
+static void gain__leaves_out_blocks_to_be_skipped(void **unused)
+{
+    struct zs_block_figures f[4];
+
+    (void)unused;
+    fill_all(f, 4, 50);
+    f[1].skip = f[2].skip = true;
+    assert_int_equal(zs_policy_gain(f, 4), ZS_BLOCK_BYTES);
+    assert_true(zs_policy_wants_pass(f, 4, 24)); /* of all that is resident */
+    assert_false(zs_policy_wants_pass(f, 4, 25));
+    f[0].skip = f[3].skip = true;
+    assert_int_equal(zs_policy_gain(f, 4), 0);
+    assert_false(zs_policy_wants_pass(f, 4, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,10 +345,15 @@ int main(void)
         cmocka_unit_test(choose__never_takes_a_block_with_fixed_pages),
         cmocka_unit_test(choose__skips_what_would_gain_less_than_3_percent),
         cmocka_unit_test(choose__keeps_every_block_in_the_array),
-        cmocka_unit_test(choose__always_keeps_enough_for_all_that_is_live),
+        cmocka_unit_test(choose__always_keeps_enough_for_all_that_is_there),
         cmocka_unit_test(gain__is_resident_minus_live),
         cmocka_unit_test(gain__is_never_negative),
         cmocka_unit_test(wants_pass__compares_the_gain_with_the_resident),
+        cmocka_unit_test(choose__keeps_room_for_bare_pages),
+        cmocka_unit_test(choose__never_takes_a_block_of_bare_pages),
+        cmocka_unit_test(bare_pages__count_as_full_and_not_as_live),
+        cmocka_unit_test(choose__leaves_out_blocks_to_be_skipped),
+        cmocka_unit_test(gain__leaves_out_blocks_to_be_skipped),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }

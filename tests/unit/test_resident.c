@@ -192,6 +192,56 @@ static void charge_metadata__counts_against_the_limit(void **unused)
     destroy();
 }
 
+/* What is withheld has no memory: it counts at the limit and nowhere else. */
+static void withhold__counts_at_the_limit_and_not_in_footprint(void **unused)
+{
+    struct zs_arena_stats before;
+    zs_pfn_t first;
+
+    (void)unused;
+    create(4, 0, 2 * MIB);
+    first = take(BLOCK);
+    before = stats();
+    assert_int_equal(zs_arena_withhold(arena, MIB), 0);
+    assert_int_equal(stats().withheld_bytes, MIB);
+    assert_int_equal(stats().footprint_bytes, before.footprint_bytes);
+    assert_int_equal(stats().metadata_bytes, before.metadata_bytes);
+    assert_int_equal(stats().resident_bytes, 0);
+    assert_int_equal(populate_to_the_limit(first, BLOCK),
+                     (MIB - before.footprint_bytes) / PAGE);
+    assert_figures_are_true();
+    assert_int_equal(zs_arena_withhold(arena, PAGE), -ENOMEM);
+    assert_int_equal(stats().withheld_bytes, MIB);
+    zs_budget_unwithhold(&arena->budget, MIB);
+    assert_int_equal(stats().withheld_bytes, 0);
+    assert_int_equal(populate_to_the_limit(first, BLOCK),
+                     (2 * MIB - before.footprint_bytes) / PAGE);
+    zs_pages_free(arena, first, BLOCK);
+    destroy();
+}
+
+static void withhold__at_the_limit_takes_idle_memory(void **unused)
+{
+    zs_pfn_t first;
+
+    (void)unused;
+    create(4, 0, 2 * MIB);
+    first = take(BLOCK);
+    zs_pages_free(arena, first + 100,
+                  populate_to_the_limit(first, BLOCK) - 100);
+    assert_int_equal(zs_arena_withhold(arena, MIB), 0);
+    assert_int_equal(n_in_core(), 100);
+    assert_figures_are_true();
+    zs_budget_unwithhold(&arena->budget, MIB);
+    zs_pages_free(arena, first, 100);
+    for (zs_pfn_t i = 100; i < BLOCK; i++) {
+        if (state_of(first + i) != ZS_PAGE_FREE) {
+            zs_pages_free(arena, first + i, 1);
+        }
+    }
+    destroy();
+}
+
 /* --- the system refuses --- */
 
 static void populate__that_fails_changes_nothing(void **unused)
@@ -622,6 +672,8 @@ int main(void)
         PROMISE(retain_nothing__gives_every_empty_block_back),
         PROMISE(block__leaves_only_its_struct_when_it_is_given_back),
         PROMISE(charge_metadata__counts_against_the_limit),
+        PROMISE(withhold__counts_at_the_limit_and_not_in_footprint),
+        PROMISE(withhold__at_the_limit_takes_idle_memory),
         PROMISE(trim__gives_back_the_memory_of_free_pages_alone),
         PROMISE(trim__of_nothing_makes_no_call),
         PROMISE(trim__keeps_as_many_empty_blocks_as_asked),
