@@ -163,8 +163,8 @@ ZS_API void *zs_page_address(const struct zs_arena *arena, zs_pfn_t page);
 
 /**
  * A word that belongs to the page's owner: what the page is to it. 0 in a new
- * page. It does not move with the page. It can be relied on by the page's owner
- * and in isolate_page, migrate_page and putback_page; after the page is freed or
+ * page. It does not move with the page. The owner can rely on it, also in
+ * isolate_page, migrate_page and putback_page; after the page is freed or
  * migrated, so for readers of the old page and in describe_holder, it may be
  * anything.
  * A release store and an acquire load.
