@@ -2,7 +2,7 @@
 /* compact.c - zs_compact(): one whole pass, now. */
 #include <string.h>
 
-#include "migrate.h"
+#include "owner_ops.h"
 #include "os.h"
 #include "pass.h"
 #include "zspool/stats.h"

@@ -22,7 +22,7 @@
 #include "pass.h"
 
 #include "evacuate.h"
-#include "migrate.h"
+#include "owner_ops.h"
 #include "os.h"
 #include "probe.h"
 

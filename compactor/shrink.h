@@ -3,7 +3,7 @@
 #ifndef ZS_COMPACTOR_SHRINK_H
 #define ZS_COMPACTOR_SHRINK_H
 
-#include "migrate.h"
+#include "owner_ops.h"
 
 /* Empty blocks that have memory. */
 uint32_t zs_idle_blocks(struct zs_arena *a);

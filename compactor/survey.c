@@ -8,7 +8,7 @@
  */
 #include <errno.h>
 
-#include "migrate.h"
+#include "owner_ops.h"
 #include "page_flags.h"
 #include "os.h"
 #include "pass.h"

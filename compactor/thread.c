@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "migrate.h"
+#include "owner_ops.h"
 #include "os.h"
 #include "pass.h"
 #include "shrink.h"

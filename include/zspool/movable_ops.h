@@ -193,6 +193,12 @@ ZS_API ZS_MUST_CHECK int zs_arena_page_flags(struct zs_arena *arena,
                                              zs_pfn_t first, uint32_t n,
                                              uint32_t *words);
 
+/**
+ * Print a map of the arena to a file descriptor, for people: a line for each
+ * pageblock in use, a character for each 8 pages, the types below.
+ */
+ZS_API void zs_arena_dump(struct zs_arena *arena, int fd);
+
 /** The type and the name of the state in a copied flag word. */
 ZS_API zs_page_type_t zs_page_flags_type(uint32_t word);
 ZS_API const char *zs_page_flags_state(uint32_t word);

@@ -26,7 +26,7 @@
 #define ZS_LIB_BALLOON_IMPL_H
 
 #include "lock.h"
-#include "migrate.h"
+#include "owner_ops.h"
 #include "zspool/balloon.h"
 
 struct zs_balloon {

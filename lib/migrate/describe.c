@@ -5,22 +5,23 @@
 
 #include "migrate.h"
 #include "page_flags.h"
+#include "page_type.h"
 
 static void copy_text(char *to, size_t len, const char *from)
 {
     (void)snprintf(to, len, "%s", from);
 }
 
-/* In a read section the type's callbacks, once looked up, stay valid. */
 static void ask_holder(struct zs_arena *a, zs_pfn_t page, zs_page_type_t type,
                        char *text, size_t len)
 {
     const struct zs_movable_ops *ops;
+    void *ctx;
 
     zs_read_lock();
-    ops = atomic_load_explicit(&a->types[type].ops, memory_order_acquire);
+    ops = zs_ops_of_type(a, type, &ctx);
     if (ops && ops->describe_holder) {
-        ops->describe_holder(a->types[type].ctx, page, text, len);
+        ops->describe_holder(ctx, page, text, len);
     }
     zs_read_unlock();
 }

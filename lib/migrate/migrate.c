@@ -25,25 +25,21 @@
 #include "migrate.h"
 
 #include "core_edges.h"
+#include "page_type.h"
 #include "probe.h"
 #include "step.h"
 
 #define CACHE_LINE 64u
 
-/* The one look-up: flag word -> type -> ops. NULL: not movable, or the type is
- * being ended. acquire: pairs with zs_set_movable_ops(). */
-static const struct zs_movable_ops *ops_of(struct zs_arena *a, uint32_t word)
+/* Flag word -> type -> callbacks. NULL: not movable, or the type is being
+ * ended. */
+static const struct zs_movable_ops *ops_of(struct zs_arena *a, uint32_t word,
+                                           void **ctx)
 {
-    if (!zs_word_has_movable_ops(word)) {
-        return NULL;
-    }
-    return atomic_load_explicit(&a->types[zs_word_type(word)].ops,
-                                memory_order_acquire);
-}
-
-static void *ctx_of(struct zs_arena *a, uint32_t word)
-{
-    return a->types[zs_word_type(word)].ctx;
+    *ctx = NULL;
+    return zs_word_has_movable_ops(word)
+               ? zs_ops_of_type(a, zs_word_type(word), ctx)
+               : NULL;
 }
 
 /* The owner has freed a page that this thread holds. Others may look at it in
@@ -60,6 +56,7 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
     struct zs_page *p = zs_page(a, page);
     const struct zs_movable_ops *ops;
     bool isolated = false;
+    void *ctx;
 
     zs_read_lock();
     if (zs_word_state(zs_page_word(p)) != ZS_PAGE_MOVABLE ||
@@ -67,9 +64,8 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
         zs_read_unlock();
         return false;
     }
-    ops = ops_of(a, zs_page_word(p)); /* held: the type cannot change */
-    if (ops && !zs_page_is_released(p) &&
-        ops->isolate_page(ctx_of(a, zs_page_word(p)), page)) {
+    ops = ops_of(a, zs_page_word(p), &ctx); /* held: the type cannot change */
+    if (ops && !zs_page_is_released(p) && ops->isolate_page(ctx, page)) {
         isolated = zs_page_try_isolate(p);
     } else if (zs_page_try_unlock(p)) {
         zs_read_unlock();
@@ -95,14 +91,13 @@ static void let_go(struct zs_arena *a, zs_pfn_t page)
 void zs_putback_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
 {
     struct zs_page *p = zs_page(a, page);
+    const struct zs_movable_ops *ops;
+    void *ctx;
 
     zs_read_lock();
-    if (!zs_page_is_released(p)) {
-        const struct zs_movable_ops *ops = ops_of(a, zs_page_word(p));
-
-        if (ops) {
-            ops->putback_page(ctx_of(a, zs_page_word(p)), page);
-        }
+    ops = ops_of(a, zs_page_word(p), &ctx);
+    if (ops && !zs_page_is_released(p)) {
+        ops->putback_page(ctx, page);
     }
     zs_read_unlock();
     let_go(a, page);
@@ -111,14 +106,15 @@ void zs_putback_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
 static enum zs_migrate_result ask_owner(struct zs_arena *a, zs_pfn_t dst,
                                         zs_pfn_t src, enum zs_migrate_mode mode)
 {
-    uint32_t word = zs_page_word(zs_page(a, src));
+    struct zs_page *p = zs_page(a, src);
     enum zs_migrate_result result = ZS_MIGRATE_GONE;
     const struct zs_movable_ops *ops;
+    void *ctx;
 
     zs_read_lock();
-    ops = ops_of(a, word);
-    if (!zs_page_is_released(zs_page(a, src)) && ops) {
-        result = ops->migrate_page(ctx_of(a, word), dst, src, mode);
+    ops = ops_of(a, zs_page_word(p), &ctx);
+    if (ops && !zs_page_is_released(p)) {
+        result = ops->migrate_page(ctx, dst, src, mode);
     }
     zs_read_unlock();
     return result;

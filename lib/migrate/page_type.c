@@ -12,7 +12,8 @@
  */
 #include <errno.h>
 
-#include "migrate.h"
+#include "owner_ops.h"
+#include "page_type.h"
 
 int zs_page_type_create(struct zs_arena *a, const char *name,
                         zs_page_type_t *out)
@@ -31,6 +32,17 @@ int zs_page_type_create(struct zs_arena *a, const char *name,
     }
     zs_lock_release(&a->types_lock);
     return err;
+}
+
+const struct zs_movable_ops *zs_ops_of_type(struct zs_arena *a,
+                                            zs_page_type_t type, void **ctx)
+{
+    const struct zs_movable_ops *ops =
+        atomic_load_explicit(&a->types[type].ops, memory_order_acquire);
+
+    /* written before the callbacks were, so read after them */
+    *ctx = ops ? a->types[type].ctx : NULL;
+    return ops;
 }
 
 static bool ops_are_whole(const struct zs_movable_ops *ops)
@@ -56,7 +68,7 @@ int zs_set_movable_ops(struct zs_arena *a, zs_page_type_t type,
         err = -EBUSY;
     } else {
         t->ctx = ctx;
-        /* release: pairs with the acquire in the core's look-up */
+        /* release: pairs with the acquire in zs_ops_of_type() */
         atomic_store_explicit(&t->ops, ops, memory_order_release);
     }
     zs_lock_release(&a->types_lock);

@@ -44,7 +44,8 @@ int zs_block_hold(struct zs_arena *a, uint32_t block)
         err = -EINVAL;
         break;
     default:
-        err = -EAGAIN; /* BUSY: an allocation gives its free pages back */
+        ZS_CHECK(b->state == ZS_BLOCK_BUSY); /* nobody else closes or holds */
+        err = -EAGAIN; /* an allocation gives its free pages back */
     }
     zs_lock_release(&a->lock);
     return err;

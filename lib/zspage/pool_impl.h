@@ -19,7 +19,7 @@
 
 #include "handles.h"
 #include "lock.h"
-#include "migrate.h"
+#include "owner_ops.h"
 #include "size_class.h"
 #include "zspage.h"
 #include "zspool/pool.h"

@@ -6,6 +6,7 @@
 
 #include "arena_fixture.h"
 #include "balloon_impl.h"
+#include "migrate.h"
 
 static struct zs_balloon *balloon;
 

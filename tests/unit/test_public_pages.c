@@ -571,6 +571,37 @@ static void retired_page__is_not_for_callers(void **unused)
     destroy_all();
 }
 
+/* Blocks with a letter for each owner, and their names. */
+static void dump__is_a_map_of_blocks_and_owners(void **unused)
+{
+    char text[4096] = "";
+    FILE *f = tmpfile();
+    unsigned thing;
+
+    (void)unused;
+    assert_non_null(f);
+    create_all(4);
+    for (unsigned i = 0; i < 20; i++) {
+        thing = add_thing(true);
+    }
+    assert_int_equal(zs_page_retire(arena, 100, NULL), 0);
+    assert_true(zs_isolate_movable_ops_page(arena, own.page_of[thing]));
+    assert_int_equal(
+        zs_arena_offline(arena, 3 * ZS_BLOCK_BYTES, ZS_BLOCK_BYTES, NULL), 0);
+    zs_arena_dump(arena, fileno(f));
+    zs_putback_movable_ops_page(arena, own.page_of[thing]);
+    rewind(f);
+    assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+    (void)fclose(f);
+    /* types: 1 the fixture's, 2 the embedder's */
+    assert_non_null(strstr(text, "     0 bbB.........!....."));
+    assert_non_null(strstr(text, "    21        20 open"));
+    assert_non_null(strstr(text, "     3 ...."));
+    assert_non_null(strstr(text, "offline"));
+    assert_non_null(strstr(text, "b "));
+    destroy_all();
+}
+
 static void nr_pages__counts_the_rounded_range(void **unused)
 {
     struct zs_arena_config cfg = { .reserve_bytes = 2 * ZS_BLOCK_BYTES + 1 };
@@ -608,6 +639,7 @@ int main(void)
         PROMISE(page_flags__beyond_the_arena_are_erange),
         PROMISE(type_name__is_empty_for_what_is_not_taken),
         PROMISE(retired_type__is_nobodys),
+        PROMISE(dump__is_a_map_of_blocks_and_owners),
         PROMISE(private_word__of_a_freed_page_cannot_be_set),
         PROMISE(retired_page__is_not_for_callers),
         PROMISE(nr_pages__counts_the_rounded_range),
