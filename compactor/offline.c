@@ -49,15 +49,16 @@ static bool all_offline_is(struct zs_arena *a, const struct range *r,
     return true;
 }
 
-/* Hold a block, or take it offline at once when there is nothing in it. */
-static int hold_or_take(struct zs_arena *a, uint32_t block)
+/* Hold a block; if it is EMPTY, do that instead. */
+static int hold_or(struct zs_arena *a, uint32_t block,
+                   int (*if_empty)(struct zs_arena *a, uint32_t block))
 {
     int err;
 
     do {
         err = zs_block_hold(a, block);
         if (err == -ENOENT) {
-            err = zs_block_take_offline(a, block);
+            err = if_empty(a, block);
         }
         if (err == -EAGAIN) {
             sched_yield(); /* an allocation is giving its memory back */
@@ -69,7 +70,7 @@ static int hold_or_take(struct zs_arena *a, uint32_t block)
 static int hold_range(struct zs_arena *a, const struct range *r)
 {
     for (uint32_t i = r->first; i < r->end; i++) {
-        int err = hold_or_take(a, i);
+        int err = hold_or(a, i, zs_block_take_offline);
 
         if (err) {
             return err;
@@ -258,22 +259,6 @@ int zs_arena_online(struct zs_arena *a, size_t first, size_t bytes)
 
 /* --- one page --- */
 
-static int hold_or_open(struct zs_arena *a, uint32_t block)
-{
-    int err;
-
-    do {
-        err = zs_block_hold(a, block);
-        if (err == -ENOENT) {
-            err = zs_block_open_held(a, block);
-        }
-        if (err == -EAGAIN) {
-            sched_yield();
-        }
-    } while (err == -EAGAIN);
-    return err;
-}
-
 static void empty_page(struct zs_arena *a, zs_pfn_t page)
 {
     for (unsigned i = 0; i < ROUNDS && zs_page_is_used(a, page); i++) {
@@ -287,7 +272,7 @@ static int retire_locked(struct zs_arena *a, zs_pfn_t page,
                          struct zs_blocker *why)
 {
     uint32_t block = page / ZS_BLOCK_PAGES;
-    int err = hold_or_open(a, block);
+    int err = hold_or(a, block, zs_block_open_held);
 
     if (err) {
         return err;
