@@ -19,9 +19,10 @@
  *
  * Who may do what at the same time. Calls on different handles never disturb
  * each other. On one handle any number of readers, the compactor and one
- * zs_obj_replace() run together; zs_free() of a handle that somebody still
- * reads or is about to read, zs_obj_write() against readers of the same
- * handle, and two changers of one handle are for the caller to exclude.
+ * zs_obj_replace() or zs_realloc() run together; zs_free() of a handle that
+ * somebody still reads or is about to read, zs_obj_write() against readers of
+ * the same handle, and two changers of one handle are for the caller to
+ * exclude.
  *
  * Read sections nest, take no lock, and never wait for the compactor. Inside
  * one, call nothing that says "may wait" (zs_compact(), zs_pool_destroy(),
@@ -142,6 +143,28 @@ ZS_API const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
 /** Close the read section of the last zs_obj_read_begin() of this thread. */
 ZS_API void zs_obj_read_end(struct zs_pool *pool);
 
+/** Where an object's bytes are: side by side, or in two pages that are not.
+ *  All zs_obj_size() of them; fit for writev(). */
+struct zs_view {
+    struct iovec part[2];
+    unsigned n_parts; /**< 1 or 2; 2 only for objects of up to a page */
+};
+
+/**
+ * Open a read section and get views of n objects, without copying any. What a
+ * view leads to is valid until the matching zs_obj_read_end(), and not to be
+ * written.
+ *
+ * For many objects at once this is much quicker than one after the other: what
+ * the look-ups wait for (slot words, zspages, the objects' first bytes) is
+ * fetched for all of them at the same time.
+ *
+ * @param handles  n live handles; the same one may be there twice.
+ * @param views    receives one view for each.
+ */
+ZS_API void zs_obj_view_begin(struct zs_pool *pool, const zs_handle_t *handles,
+                              size_t n, struct zs_view *views);
+
 /**
  * Overwrite bytes of an object in place.
  *
@@ -155,8 +178,7 @@ ZS_API ZS_MUST_CHECK int zs_obj_write(struct zs_pool *pool, zs_handle_t h,
 
 /** A pinned object: where its bytes are, and the pool's own notes. */
 struct zs_pin {
-    struct iovec part[2]; /**< the bytes, in one part or two; for writev() */
-    unsigned n_parts;
+    struct zs_view view; /**< may be written through, too */
     /* the pool's */
     uint32_t handle, zspage;
     const char *holder;
@@ -193,6 +215,15 @@ ZS_API void zs_unpin(struct zs_pool *pool, struct zs_pin *pin);
  */
 ZS_API ZS_MUST_CHECK int zs_obj_replace(struct zs_pool *pool, zs_handle_t h,
                                         const void *data, size_t size);
+
+/**
+ * Change the size of an object, keeping its handle and its bytes up to the
+ * smaller of both sizes; new bytes are undefined. Stays in place where its size
+ * class does. A concurrent reader sees the object before or after. Errors as
+ * zs_malloc(); on error the object is as it was.
+ */
+ZS_API ZS_MUST_CHECK int zs_realloc(struct zs_pool *pool, zs_handle_t h,
+                                    size_t size);
 
 /**
  * Usable bytes of an object: its size class, at least what was asked for.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * access.c - reading, writing and replacing objects.
+ * access.c - reading, writing, replacing and resizing objects.
  *
  * Readers
  *   In a read section: slot word, zspage, place; two dependent loads and no
@@ -189,16 +189,17 @@ int zs_obj_write(struct zs_pool *pool, zs_handle_t h, size_t offset,
 /* --- replacing --- */
 
 /* Switch the handle's word to `word`; returns the word that it had. */
-static uint32_t switch_word(struct zs_pool *pool, uint32_t h, uint32_t word)
+static uint32_t switch_word(struct zs_pool *pool, uint32_t h, uint32_t word,
+                            const char *func)
 {
-    uint32_t old = live_word(pool, h, "zs_obj_replace");
+    uint32_t old = live_word(pool, h, func);
 
     /* release: the new bytes are there; acquire: so is what led to the old */
     while (!atomic_compare_exchange_weak_explicit(&pool->handles.slots[h], &old,
                                                   word, memory_order_acq_rel,
                                                   memory_order_acquire)) {
         if (!zs_slot_is_live(old)) {
-            bad_handle(pool, h, "zs_obj_replace");
+            bad_handle(pool, h, func);
         }
     }
     return old;
@@ -217,6 +218,16 @@ static void retire_slot(struct zs_pool *pool, uint32_t word)
     zs_grace_request(&pool->arena->grace);
 }
 
+/* The object is at `word` from now on, where place_object() has pinned it. */
+static void switch_to(struct zs_pool *pool, uint32_t h, uint32_t word,
+                      const char *func)
+{
+    uint32_t old = switch_word(pool, h, word, func);
+
+    zspage_unpin(zspage_at(pool, zs_slot_zspage(word)));
+    retire_slot(pool, old);
+}
+
 int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
                    size_t size)
 {
@@ -228,13 +239,59 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
         return -EINVAL;
     }
     zs_read_lock();
-    (void)live_word(pool, raw, "zs_obj_replace");
+    (void)live_word(pool, raw, __func__);
     err = place_object(pool, &raw, data, size, &word);
     if (!err) {
-        uint32_t old = switch_word(pool, raw, word);
+        switch_to(pool, raw, word, __func__);
+    }
+    zs_read_unlock();
+    return err;
+}
 
-        zspage_unpin(zspage_at(pool, zs_slot_zspage(word)));
-        retire_slot(pool, old);
+/* Does an object of the zspage stay in it with that size? */
+static bool stays_in(const struct zs_pool *pool, const struct zspage *zp,
+                     size_t size)
+{
+    unsigned number = class_number(zp);
+
+    if (number == pool->n_classes) { /* a run is as long as its object */
+        return size > ZS_LARGEST_CLASS_BYTES &&
+               pages_for_slots(size, 1) == zp->n_pages;
+    }
+    return size <= ZS_LARGEST_CLASS_BYTES &&
+           zs_size_class_of(size) + 1 == number;
+}
+
+/* In a read section, so what `word` leads to stays as it is, moved or not. */
+static void copy_object(struct zs_pool *pool, uint32_t to, uint32_t from)
+{
+    struct zspage *dst = zspage_at(pool, zs_slot_zspage(to));
+    const struct zspage *src = zspage_at(pool, zs_slot_zspage(from));
+    size_t dst_bytes = zspage_slot_bytes(dst);
+    size_t src_bytes = zspage_slot_bytes(src);
+
+    zspage_copy(pool->arena, dst, zs_slot_index(to) * dst_bytes, src,
+                zs_slot_index(from) * src_bytes,
+                dst_bytes < src_bytes ? dst_bytes : src_bytes);
+}
+
+int zs_realloc(struct zs_pool *pool, zs_handle_t h, size_t size)
+{
+    uint32_t raw = h.raw;
+    uint32_t from, to;
+    int err = 0;
+
+    if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
+        return -EINVAL;
+    }
+    zs_read_lock();
+    from = live_word(pool, raw, __func__);
+    if (!stays_in(pool, zspage_at(pool, zs_slot_zspage(from)), size)) {
+        err = place_object(pool, &raw, NULL, size, &to);
+        if (!err) {
+            copy_object(pool, to, from);
+            switch_to(pool, raw, to, __func__);
+        }
     }
     zs_read_unlock();
     return err;

@@ -58,49 +58,28 @@ static void unlist_pin(struct zs_pool *pool, struct zs_pin *pin)
 }
 #endif
 
-/* The parts of `len` bytes from byte `at` of the zspage on; one or two. */
-static void find_parts(const struct zs_pool *pool, const struct zspage *zp,
-                       size_t at, size_t len, struct zs_pin *pin)
-{
-    pin->n_parts = 0;
-    while (len > 0) {
-        struct iovec *part = &pin->part[pin->n_parts++];
-        size_t room;
-
-        ZS_ASSERT(pin->n_parts <= 2);
-        part->iov_base = zspage_bytes(pool->arena, zp, at, len, &room);
-        part->iov_len = room;
-        at += room;
-        len -= room;
-    }
-}
-
 void zs_pin(struct zs_pool *pool, zs_handle_t h, const char *holder,
             struct zs_pin *pin)
 {
-    const struct zspage *zp;
     uint32_t word;
-    size_t size;
 
     *pin = (struct zs_pin){ .handle = h.raw, .holder = holder };
     zs_read_lock();
     word = pin_object(pool, h.raw, __func__);
     pin->zspage = zs_slot_zspage(word);
-    zp = zspage_at(pool, pin->zspage);
-    size = zspage_slot_bytes(zp);
-    find_parts(pool, zp, zs_slot_index(word) * size, size, pin);
+    view_of_word(pool, word, &pin->view);
     zs_read_unlock();
     list_pin(pool, pin);
 }
 
 void zs_unpin(struct zs_pool *pool, struct zs_pin *pin)
 {
-    if (pin->n_parts == 0) {
+    if (pin->view.n_parts == 0) {
         zs_misuse(__func__, "not a pin, or ended before", pin->handle,
                   "unpinned");
     }
     unlist_pin(pool, pin);
-    pin->n_parts = 0;
+    pin->view.n_parts = 0;
     zspage_unpin(zspage_at(pool, pin->zspage));
 }
 

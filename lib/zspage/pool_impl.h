@@ -5,7 +5,8 @@
  *   class.c      lists of zspages by fullness; taking and giving slots
  *   grow.c       new zspages, memory for more slots, ends of zspages
  *   alloc.c      zs_malloc, zs_free, zs_obj_create
- *   access.c     zs_obj_read_*, zs_obj_write, zs_obj_replace, size, check
+ *   access.c     zs_obj_read_*, zs_obj_write, replace, realloc, size, check
+ *   view.c       zs_obj_view_begin
  *   limbo_slots.c  slots that wait for readers
  *   move.c       moving the objects of one zspage
  *   compact.c    evacuation interface: look, detach, move, consolidate, trim
@@ -255,6 +256,12 @@ struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
 extern const struct zs_movable_ops zspage_movable_ops;
 extern const struct zs_evacuation_ops zspage_evacuation_ops;
 extern const struct zs_shrink_ops zspage_shrink_ops;
+
+/* --- view.c --- */
+
+/* Where the bytes of a live slot word are. In a read section, or pinned. */
+void view_of_word(const struct zs_pool *pool, uint32_t word,
+                  struct zs_view *out);
 
 /* --- pin.c --- */
 

@@ -160,7 +160,7 @@ static void assert_named(const struct zs_blocker *why, zs_page_type_t type,
 
 static zs_pfn_t page_of_pin(const struct zs_pin *pin)
 {
-    size_t at = (size_t)((char *)pin->part[0].iov_base - arena->base);
+    size_t at = (size_t)((char *)pin->view.part[0].iov_base - arena->base);
 
     return (zs_pfn_t)(at / ZS_PAGE_BYTES);
 }
@@ -191,7 +191,7 @@ static void caller_offline_blocked__names_who_and_leaves_all_as_it_was(void **x)
     assert_int_equal(after.used_bytes, before.used_bytes);
     assert_int_equal(after.n_blocks_offline, 0);
     assert_int_equal(count_room(0, 1, &inside), room);
-    assert_int_equal(((char *)pin.part[0].iov_base)[0], (char)byte_of(3));
+    assert_int_equal(((char *)pin.view.part[0].iov_base)[0], (char)byte_of(3));
     assert_all_is_there();
     zs_unpin(pool, &pin);
     assert_int_equal(zs_arena_offline(arena, range, 2 * bytes, &why), 0);

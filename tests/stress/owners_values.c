@@ -131,15 +131,15 @@ static void copy_pinned(struct values *s, bool in)
 {
     size_t at = 0;
 
-    for (unsigned i = 0; i < s->pin.n_parts && at < s->pinned->len; i++) {
+    for (unsigned i = 0; i < s->pin.view.n_parts && at < s->pinned->len; i++) {
         size_t left = s->pinned->len - at;
-        size_t n = s->pin.part[i].iov_len;
+        size_t n = s->pin.view.part[i].iov_len;
 
         n = n < left ? n : left;
         if (in) {
-            memcpy(s->pin.part[i].iov_base, s->buf + at, n);
+            memcpy(s->pin.view.part[i].iov_base, s->buf + at, n);
         } else {
-            memcpy(s->buf + at, s->pin.part[i].iov_base, n);
+            memcpy(s->buf + at, s->pin.view.part[i].iov_base, n);
         }
         at += n;
     }

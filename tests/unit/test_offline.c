@@ -408,7 +408,7 @@ static void offline__names_the_pin_of_an_object(void **unused)
         create_pool();
         h = store(5, lens[i]);
         zs_pin(pool, h, "a writev", &pin);
-        at = page_of(pin.part[0].iov_base);
+        at = page_of(pin.view.part[0].iov_base);
         assert_int_equal(zs_arena_offline(arena, 0, BYTES(1), &why), -EBUSY);
         assert_int_equal(why.page, at);
         assert_string_equal(why.type_name, "zspage");
@@ -443,7 +443,7 @@ static void offline__that_fails_leaves_no_zspage_off_the_lists(void **unused)
     zs_pool_stats(pool, &before);
     assert_int_equal(before.n_zspages, 1);
     for (unsigned i = 0; i < 2; i++) {
-        zs_pfn_t page = page_of(pin.part[0].iov_base);
+        zs_pfn_t page = page_of(pin.view.part[0].iov_base);
         int err = i == 0 ? zs_arena_offline(arena, 0, BYTES(1), NULL)
                          : zs_page_retire(arena, page, NULL);
 

@@ -86,12 +86,13 @@ static void pin__gives_an_object_in_one_part(void **unused)
     create_full();
     for (unsigned i = 0; i < 100; i++) {
         zs_pin(pool, objects[i], "test", &pin);
-        assert_int_equal(pin.n_parts, 1);
-        assert_ptr_equal(pin.part[0].iov_base, address_of(objects[i]));
-        assert_int_equal(pin.part[0].iov_len, zs_obj_size(pool, objects[i]));
-        assert_part_holds(&pin.part[0], i, 0, LEN);
+        assert_int_equal(pin.view.n_parts, 1);
+        assert_ptr_equal(pin.view.part[0].iov_base, address_of(objects[i]));
+        assert_int_equal(pin.view.part[0].iov_len,
+                         zs_obj_size(pool, objects[i]));
+        assert_part_holds(&pin.view.part[0], i, 0, LEN);
         zs_unpin(pool, &pin);
-        assert_int_equal(pin.n_parts, 0);
+        assert_int_equal(pin.view.n_parts, 0);
     }
     destroy_all();
 }
@@ -108,9 +109,9 @@ static void pin__gives_a_large_object_in_one_part(void **unused)
         struct zs_pin pin;
 
         zs_pin(pool, h, "test", &pin);
-        assert_int_equal(pin.n_parts, 1);
-        assert_int_equal(pin.part[0].iov_len, zs_obj_size(pool, h));
-        assert_part_holds(&pin.part[0], i, 0, lens[i]);
+        assert_int_equal(pin.view.n_parts, 1);
+        assert_int_equal(pin.view.part[0].iov_len, zs_obj_size(pool, h));
+        assert_part_holds(&pin.view.part[0], i, 0, lens[i]);
         zs_unpin(pool, &pin);
     }
     destroy_all();
@@ -150,19 +151,19 @@ static void pin__gives_two_parts_when_migration_has_split_them(void **unused)
     first = PAGE - (size_t)address_of(objects[i]) % PAGE;
     migrate(page_at(address_of(objects[i])));
     zs_pin(pool, objects[i], "test", &pin);
-    assert_int_equal(pin.n_parts, 2);
-    assert_int_equal(pin.part[0].iov_len, first);
-    assert_int_equal(pin.part[0].iov_len + pin.part[1].iov_len,
+    assert_int_equal(pin.view.n_parts, 2);
+    assert_int_equal(pin.view.part[0].iov_len, first);
+    assert_int_equal(pin.view.part[0].iov_len + pin.view.part[1].iov_len,
                      zs_obj_size(pool, objects[i]));
-    assert_int_not_equal(page_at(pin.part[0].iov_base) + 1,
-                         page_at(pin.part[1].iov_base));
-    assert_part_holds(&pin.part[0], i, 0, LEN);
-    assert_part_holds(&pin.part[1], i, first, LEN);
+    assert_int_not_equal(page_at(pin.view.part[0].iov_base) + 1,
+                         page_at(pin.view.part[1].iov_base));
+    assert_part_holds(&pin.view.part[0], i, 0, LEN);
+    assert_part_holds(&pin.view.part[1], i, first, LEN);
     for (size_t at = 0; at < LEN; at++) { /* as another object, in place */
         stamp[at] = byte_of(7777, at);
     }
-    memcpy(pin.part[0].iov_base, stamp, first);
-    memcpy(pin.part[1].iov_base, stamp + first, LEN - first);
+    memcpy(pin.view.part[0].iov_base, stamp, first);
+    memcpy(pin.view.part[1].iov_base, stamp + first, LEN - first);
     zs_unpin(pool, &pin);
     assert_object_is_right(objects[i], 7777, LEN);
     destroy_all();
@@ -189,8 +190,8 @@ static void pinned_object__stays_while_others_are_compacted(void **unused)
     for (unsigned i = 0; i < N_PINS; i++) {
         zs_handle_t h = objects[2000 + i * 4];
 
-        assert_ptr_equal(pins[i].part[0].iov_base, address_of(h));
-        assert_part_holds(&pins[i].part[0], 2000 + i * 4, 0, LEN);
+        assert_ptr_equal(pins[i].view.part[0].iov_base, address_of(h));
+        assert_part_holds(&pins[i].view.part[0], 2000 + i * 4, 0, LEN);
     }
     assert_objects_are_right();
     for (unsigned i = 0; i < N_PINS; i++) {
@@ -212,16 +213,16 @@ static void pinned_object__stays_when_its_page_is_wanted(void **unused)
     (void)unused;
     create_full();
     zs_pin(pool, objects[10], "test", &pin);
-    page = page_at(pin.part[0].iov_base);
+    page = page_at(pin.view.part[0].iov_base);
     assert_int_equal(zs_page_retire(arena, page, NULL), -EBUSY);
     assert_int_equal(zs_arena_offline(arena, page / BLOCK * ZS_BLOCK_BYTES,
                                       ZS_BLOCK_BYTES, NULL),
                      -EBUSY);
-    assert_ptr_equal(pin.part[0].iov_base, address_of(objects[10]));
-    assert_part_holds(&pin.part[0], 10, 0, LEN);
+    assert_ptr_equal(pin.view.part[0].iov_base, address_of(objects[10]));
+    assert_part_holds(&pin.view.part[0], 10, 0, LEN);
     zs_unpin(pool, &pin);
     assert_int_equal(zs_page_retire(arena, page, NULL), 0);
-    assert_ptr_not_equal(pin.part[0].iov_base, address_of(objects[10]));
+    assert_ptr_not_equal(pin.view.part[0].iov_base, address_of(objects[10]));
     assert_objects_are_right();
     destroy_all();
 }
@@ -235,7 +236,7 @@ static void pinned_twice__stays_until_the_last_unpin(void **unused)
     create_full();
     zs_pin(pool, objects[0], "one", &one);
     zs_pin(pool, objects[0], "two", &two);
-    page = page_at(one.part[0].iov_base);
+    page = page_at(one.view.part[0].iov_base);
     zs_unpin(pool, &one);
     assert_int_equal(zs_page_retire(arena, page, NULL), -EBUSY);
     zs_unpin(pool, &two);
@@ -266,7 +267,7 @@ static uint32_t pin_in_the_last_block(struct zs_pin *pin)
     uint32_t block;
 
     zs_pin(pool, objects[N_OBJECTS - 4], "test", pin);
-    block = page_at(pin->part[0].iov_base) / BLOCK;
+    block = page_at(pin->view.part[0].iov_base) / BLOCK;
     assert_true(block >= 3);
     return block;
 }
@@ -424,9 +425,9 @@ static void describe__knows_the_zspage_of_a_pin(void **unused)
     zs_pin(pool, objects[far], "there", &there);
     zs_pin(pool, objects[0], "here", &here);
     assert_int_not_equal(here.zspage, there.zspage);
-    assert_described(page_at(here.part[0].iov_base), "here", 0, objects[0].raw,
-                     1);
-    assert_described(page_at(there.part[0].iov_base), "there", 0,
+    assert_described(page_at(here.view.part[0].iov_base), "here", 0,
+                     objects[0].raw, 1);
+    assert_described(page_at(there.view.part[0].iov_base), "there", 0,
                      objects[far].raw, 1);
     zs_unpin(pool, &there);
     zs_unpin(pool, &here);
@@ -482,7 +483,7 @@ static void unpin__may_be_called_by_another_thread(void **unused)
     (void)unused;
     create_full();
     zs_pin(pool, objects[0], "test", &pin);
-    page = page_at(pin.part[0].iov_base);
+    page = page_at(pin.view.part[0].iov_base);
     assert_int_equal(pthread_create(&other, NULL, unpin_elsewhere, &pin), 0);
     pthread_join(other, NULL);
     assert_int_equal(zs_page_retire(arena, page, NULL), 0);
@@ -499,10 +500,11 @@ static bool parts_hold(const struct zs_pin *pin, unsigned object)
 {
     size_t at = 0;
 
-    for (unsigned n = 0; n < pin->n_parts; n++) {
-        const unsigned char *p = pin->part[n].iov_base;
+    for (unsigned n = 0; n < pin->view.n_parts; n++) {
+        const unsigned char *p = pin->view.part[n].iov_base;
 
-        for (size_t i = 0; i < pin->part[n].iov_len && at < LEN; i++, at++) {
+        for (size_t i = 0; i < pin->view.part[n].iov_len && at < LEN;
+             i++, at++) {
             if (p[i] != byte_of(object, at)) {
                 return false;
             }
