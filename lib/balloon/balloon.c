@@ -196,9 +196,10 @@ static unsigned unlink_run(struct zs_balloon *b, zs_pfn_t *first)
     while (page != ZS_PFN_NONE) {
         *first = page;
         n++;
-        page = ZS_PFN_NONE;
-        if (n<RUN_PAGES && * first> 0 && zs_bit_test(b->list, *first - 1)) {
+        if (n < RUN_PAGES && page > 0 && zs_bit_test(b->list, page - 1)) {
             page = unlink_highest_locked(b);
+        } else {
+            page = ZS_PFN_NONE;
         }
     }
     zs_lock_release(&b->lock);

@@ -226,10 +226,10 @@ static inline char *zspage_bytes(const struct zs_arena *a,
            in_page;
 }
 
-/* A new place, published: a reader finds the old one or the new one. The old
- * chain, if there was one, waits for readers (the caller queues it). The
- * vector goes first, so who sees "split" finds it; it is never taken away, for
- * a reader may have seen "split" before. */
+/* A new place, published: a reader finds the old one or the new one. The
+ * vector goes first, so who sees "split" finds it. When the zspage is
+ * contiguous again it is left there, for a reader may have seen "split"
+ * before, and waits for readers (the caller queues it). */
 static inline void zspage_publish_split(struct zspage *zp,
                                         struct zs_chain *chain)
 {
