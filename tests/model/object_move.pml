@@ -16,7 +16,10 @@
  *               handle whose slot word does not, or no longer, name it
  *   limbo       a left slot, or page, that readers may still look at
  *   cache       handles that a thread has freed and keeps for its next malloc,
- *               with their slots; a slot word says so (CACHED). Not in lib/ yet
+ *               with their slots; a slot word says so (CACHED)
+ *   fast        the zspage's slot words may be changed by caches, by a plain
+ *               store in a cache section (lib/zspage/cache.h)
+ *   dying       freed, and still to be found by who is in a read section
  *
  * Invariants
  *   M1  A reader finds an old or a new value of its handle, whole.
@@ -38,6 +41,9 @@
  *       other slot is in use.
  *   M11 The word of a handle in a cache is CACHED, of one in use LIVE, whatever
  *       movers do meanwhile.
+ *
+ *   M12 Who is in a read section may read the object of a handle that was there
+ *       when the section began, though it be freed meanwhile (deferred).
  *
  * Simplified: one size class, so one class lock; an empty zspage is never kept
  * in reserve. A compare-and-swap loop is one step, since a failed turn of it
@@ -66,11 +72,29 @@
 #define PLACE(w) ((w) & 7)
 #else
 #define CACHED 0 /* the scenario has no caches */
+#ifdef DYING_READ
+#define PLACE(w) ((w) & 7)
+#else
 #define PLACE(w) (w)
+#endif
 #endif
 #define ZSPAGE(w) ((PLACE(w) - 1) / NS)
 #define INDEX(w) ((PLACE(w) - 1) % NS)
 byte slot_word[NH];
+
+/* Caches: zspages whose words they may change, the sections open now, and those
+ * that a mover still waits for (a bit per _pid each). */
+#if CACHED
+bool fast[NZ];
+byte in_fast;
+#endif
+
+/* Deferred frees: the handle that dies with the slot + 1. */
+#ifdef DYING_READ
+#define DYING 16
+byte dying[NZ * NS + 1];
+bool published[NH]; /* the embedder's own table */
+#endif
 
 /* The zspage's word: changed by compare-and-swap, by anybody. */
 bool moving[NZ];
@@ -179,6 +203,9 @@ inline settle(zs)
     if
     :: CAN_GO(zs) ->
         assert(!pins[zs] && !moving[zs]); /* M8 */
+#if CACHED
+        fast[zs] = false;
+#endif
         list[zs] = UNUSED
     :: else
     fi
@@ -241,7 +268,11 @@ inline take_slot(wd, hd)
     state[wd] = S_USED;
     side[wd] = (hd) + 1;
     if
-    :: list[ZSPAGE(wd)] == UNUSED -> list[ZSPAGE(wd)] = ATTACHED
+    :: list[ZSPAGE(wd)] == UNUSED ->
+#if CACHED
+        fast[ZSPAGE(wd)] = true;
+#endif
+        list[ZSPAGE(wd)] = ATTACHED
     :: else
     fi
 }
@@ -486,60 +517,95 @@ inline obj_free(h)
 }
 
 #if CACHED
-/* zs_free() into the thread's cache: no lock; a mover may switch the word. */
-inline cache_free(h)
+/*
+ * In a cache section: may the word be changed by a plain store? Looks at the
+ * word, at the zspage, and at the word again; w is FREE when not.
+ */
+inline look_fast(h)
 {
-    section_begin();
     w = slot_word[h];
-    assert(list[ZSPAGE(w)] != UNUSED); /* M7: its class is looked up */
-    do
-    :: true ->
-        atomic {
-            ok = slot_word[h] == w;
-#ifdef BREAK_CACHE_FREE /* a plain store */
-            ok = true;
+    ok = fast[ZSPAGE(w)];
+#ifdef BREAK_CACHE_FAST /* does not look whether a mover may have it */
+    ok = true;
 #endif
-            if
-            :: ok ->
-                assert(!(w & CACHED)); /* M11 */
-                slot_word[h] = w | CACHED;
-                value[h] = 0
-            :: else -> w = slot_word[h]
-            fi
-        };
-        if
-        :: ok -> break
-        :: else
-        fi
-    od;
-    atomic { w = 0; ok = false };
-    section_end()
+#ifndef BREAK_CACHE_LOOK /* does not look again */
+    ok = ok && slot_word[h] == w;
+#endif
+    if
+    :: ok
+    :: else -> w = FREE
+    fi
 }
 
-/* zs_malloc() out of the cache: contents undefined, as ever. */
+inline fast_begin()
+{
+    in_fast = in_fast | ME
+}
+
+inline fast_end()
+{
+    in_fast = in_fast & ~ME
+}
+
+/* zs_free(): into the thread's cache, or under the lock if a mover has the
+ * zspage. */
+inline cache_free(h)
+{
+    fast_begin();
+    look_fast(h);
+    if
+    :: w ->
+        atomic {
+            assert(!(w & CACHED)); /* M11 */
+            slot_word[h] = w | CACHED;
+            value[h] = 0
+        };
+        atomic { w = 0; ok = false };
+        fast_end()
+    :: else ->
+        fast_end();
+        obj_free(h)
+    fi
+}
+
+/* zs_malloc() out of the cache: contents undefined, as ever. If a mover has it,
+ * it stays there. */
 inline cache_malloc(h)
 {
-    w = slot_word[h];
-    do
-    :: true ->
-        atomic {
-            ok = slot_word[h] == w;
-#ifdef BREAK_CACHE_MALLOC /* a plain store */
-            ok = true;
+    fast_begin();
+    look_fast(h);
+    if
+    :: w ->
+        assert(w & CACHED); /* M11 */
+        slot_word[h] = PLACE(w)
+    :: else
+    fi;
+    atomic { w = 0; ok = false };
+    fast_end()
+}
 #endif
-            if
-            :: ok ->
-                assert(w & CACHED); /* M11 */
-                slot_word[h] = PLACE(w)
-            :: else -> w = slot_word[h]
-            fi
-        };
-        if
-        :: ok -> break
-        :: else
-        fi
-    od;
-    atomic { w = 0; ok = false }
+
+#ifdef DYING_READ
+/* zs_free_deferred(): the word goes on leading to the object. */
+inline obj_free_deferred(h)
+{
+    section_begin();
+    atomic {
+        class_lock == 0 ->
+        w = slot_word[h];
+#ifdef BREAK_DYING /* as if nobody could be reading */
+        slot_word[h] = FREE;
+        free_slot(PLACE(w));
+        settle(ZSPAGE(w));
+#else
+        slot_word[h] = w | DYING;
+        leave_slot(PLACE(w));
+        dying[PLACE(w)] = h + 1;
+#endif
+        value[h] = 0;
+        w = 0
+    };
+    section_end()
 }
 #endif
 
@@ -598,6 +664,14 @@ end:
             if
             :: state[i] == S_WAITS ->
                 state[i] = S_USED;
+#ifdef DYING_READ
+                if
+                :: dying[i] ->
+                    slot_word[dying[i] - 1] = FREE;
+                    dying[i] = 0
+                :: else
+                fi;
+#endif
                 free_slot(i);
 #ifndef BREAK_SETTLE /* does not look whether it was the last */
                 settle(ZSPAGE(i))

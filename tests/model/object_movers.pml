@@ -13,7 +13,7 @@ inline gather()
         if
         :: h && PLACE(slot_word[h - 1]) == w -> /* else in transit */
             atomic {
-#if CACHED && !defined(BREAK_CACHE_SKIP)
+#if CACHED
                 has_bytes[i] = !(slot_word[h - 1] & CACHED);
 #endif
                 pick_slot(false, to[i]);
@@ -64,12 +64,13 @@ inline copy()
     page = 0
 }
 
-/* Lock held: switch what was copied, give the other slots back. Whether a
- * handle is cached may change until its word is switched, and stays. */
+/* Lock held: switch what was copied, give the other slots back. */
 #if CACHED
 #define IS_UNDEFINED(h) (value[h] == 0) /* cached, or not written since */
+#define STATE_OF(i) (has_bytes[i] -> 0 : CACHED)
 #else
 #define IS_UNDEFINED(h) false
+#define STATE_OF(i) 0
 #endif
 inline switch_words()
 {
@@ -79,7 +80,7 @@ inline switch_words()
             w = WORD(s, i);
             h = side[to[i]] - 1;
             atomic {
-                ok = i < copied && PLACE(slot_word[h]) == w;
+                ok = i < copied && slot_word[h] == (w | STATE_OF(i));
 #ifdef BREAK_CAS /* a plain store */
                 ok = i < copied;
 #endif
@@ -95,10 +96,10 @@ inline switch_words()
                     page = 0;
                     assert(PLACE(slot_word[h]) == w); /* M5 */
                     assert(born[i] == life[h]);       /* M5 */
-#ifdef BREAK_CACHE_STATE /* believes that it is still what it was */
+#ifdef BREAK_CACHE_STATE /* all that is moved is live */
                     slot_word[h] = to[i]
 #else
-                    slot_word[h] = to[i] | (slot_word[h] & CACHED)
+                    slot_word[h] = to[i] | STATE_OF(i)
 #endif
                 :: else
                 fi
@@ -129,11 +130,14 @@ inline switch_words()
 
 inline move_objects()
 {
-#ifdef BREAK_CACHE_SKIP /* looks what is cached before the source is closed */
-    for (i : 0 .. NS - 1) {
-        h = side[WORD(s, i)];
-        has_bytes[i] = h && !(slot_word[h - 1] & CACHED)
-    };
+#if CACHED
+#ifndef BREAK_CACHE_WAIT /* does not wait for the sections that saw it fast */
+    awaited_fast = in_fast;
+    do
+    :: awaited_fast -> awaited_fast = awaited_fast & in_fast
+    :: else -> break
+    od;
+#endif
 #endif
     lock();
     try_start_moving(s, ok);
@@ -162,7 +166,11 @@ inline move_objects()
     atomic {
         class_lock == 0 ->
         if
-        :: HAS_LIVE(s) -> list[s] = ATTACHED
+        :: HAS_LIVE(s) ->
+            list[s] = ATTACHED;
+#if CACHED
+            fast[s] = true
+#endif
         :: else -> list[s] = DRAINING
         fi;
         settle(s)
@@ -177,6 +185,7 @@ proctype mover(byte rounds)
     bit born[NS]; /* ghost: whose bytes were copied */
 #if CACHED
     bool has_bytes[NS]; /* else its contents are undefined */
+    byte awaited_fast;
 #endif
     bool ok;
 
@@ -190,7 +199,13 @@ proctype mover(byte rounds)
             :: list[1] == ATTACHED -> s = 1; list[1] = DETACHED
             :: list[2] == ATTACHED -> s = 2; list[2] = DETACHED
             :: else -> s = NZ /* nothing to do */
+            fi;
+#if CACHED && !defined(BREAK_CACHE_DETACH) /* leaves it to caches, too */
+            if
+            :: s < NZ -> fast[s] = false
+            :: else
             fi
+#endif
         };
         if
         :: s < NZ -> move_objects()

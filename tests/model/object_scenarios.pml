@@ -47,14 +47,48 @@ proctype cacher(byte h)
     DATA;
     cache_free(h);
     if
-    :: true -> skip
-    :: true ->
+    :: slot_word[h] -> skip
+    :: slot_word[h] -> /* it is in the cache */
         cache_malloc(h);
-        obj_write(h, 2)
-    :: true ->
+        if
+        :: !(slot_word[h] & CACHED) -> obj_write(h, 2)
+        :: else
+        fi
+    :: slot_word[h] ->
         obj_free(h);
         obj_create(h, 2)
+    :: !slot_word[h] -> obj_create(h, 2) /* a mover had it */
     fi;
+    n_quiet++
+}
+#endif
+
+#ifdef DYING_READ
+/* Looks a handle up in a table of the embedder's, then at its object. */
+proctype finder(byte h)
+{
+    byte w, page, a;
+
+    section_begin();
+    if
+    :: published[h] ->
+        w = slot_word[h];
+        assert(w != FREE); /* M12 */
+        page = BASE(ZSPAGE(w));
+        a = low[AT(page, w)];
+        assert(a == high[AT(page, w)] && a != POISON) /* M12 */
+    :: else
+    fi;
+    section_end();
+    n_quiet++
+}
+
+/* Takes it out of the table, then frees it; its slot is used again. */
+proctype deleter(byte h)
+{
+    DATA;
+    published[h] = false;
+    obj_free_deferred(h);
     n_quiet++
 }
 #endif
@@ -67,6 +101,12 @@ inline place(h, z, i, v)
     state[WORD(z, i)] = S_USED;
     side[WORD(z, i)] = h + 1;
     list[z] = ATTACHED;
+#if CACHED
+    fast[z] = true;
+#endif
+#ifdef DYING_READ
+    published[h] = true;
+#endif
     value[h] = v;
     low[z * NS + i] = v;
     high[z * NS + i] = v
@@ -179,6 +219,12 @@ inline start()
     START(cacher(0));
     START(mover(1));
     START(migrator(1));
+#elif defined(DYING_READ)
+    TOGETHER;
+    START(finder(0));
+    START(deleter(0));
+    START(changer(1));
+    START(mover(1));
 #endif
 }
 
