@@ -24,6 +24,8 @@ enum zs_rank {
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
     ZS_RANK_TYPES,     /* page types of an arena                          */
+    ZS_RANK_POOLS,     /* the pools of the process, for ends of threads   */
+    ZS_RANK_CACHES,    /* the caches of a pool, and who empties them      */
     ZS_RANK_CLASS,     /* lists, zspages, side arrays of one size class   */
     ZS_RANK_BALLOON,   /* what a balloon withholds                        */
     ZS_RANK_PINS,      /* who pins objects of a pool (checked builds)     */
@@ -59,7 +61,13 @@ extern _Thread_local unsigned zs_held_ranks; /* a bit per rank */
 
 static inline void zs_lock_init(struct zs_lock *l, enum zs_rank rank)
 {
-    pthread_mutex_init(&l->mutex, NULL);
+    pthread_mutexattr_t attr;
+
+    /* Most are held for some ten nanoseconds: spin a little before sleeping. */
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&l->mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
     l->rank = rank;
 }
 

@@ -8,9 +8,12 @@
 #include "os.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static void *os_reserve(size_t bytes, size_t align)
 {
@@ -87,6 +90,22 @@ static int os_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
     return -pthread_create(out, NULL, run, arg);
 }
 
+static int os_barrier(void)
+{
+    const int fence = MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+
+    if (syscall(SYS_membarrier, fence, 0, 0) == 0) {
+        return 0;
+    }
+    if (errno == EPERM && /* the process has not asked for it yet */
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+                0) == 0 &&
+        syscall(SYS_membarrier, fence, 0, 0) == 0) {
+        return 0;
+    }
+    return -errno;
+}
+
 struct zs_os zs_os = {
     .reserve = os_reserve,
     .unreserve = os_unreserve,
@@ -96,4 +115,5 @@ struct zs_os zs_os = {
     .free = free,
     .now_ns = os_now_ns,
     .thread_start = os_thread_start,
+    .barrier = os_barrier,
 };

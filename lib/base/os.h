@@ -27,6 +27,9 @@ struct zs_os {
     void (*free)(void *p);
     uint64_t (*now_ns)(void);
     int (*thread_start)(pthread_t *out, void *(*run)(void *), void *arg);
+    /* Every thread of the process executes a full fence before this returns. 0
+     * or a negative errno. */
+    int (*barrier)(void);
 };
 
 extern struct zs_os zs_os;
