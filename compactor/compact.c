@@ -53,6 +53,7 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
     err = zs_survey_take(a, &s, false);
     if (!err) {
         take_totals(a, &before);
+        zs_pass_drop_caches(a);
         zs_pass_run(a, &s, &as_far_as_it_goes, &r);
         take_totals(a, &after);
         zs_survey_free(&s);

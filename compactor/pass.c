@@ -4,6 +4,8 @@
  * need.
  *
  * Idea
+ *   0. Before it, owners give up what they keep at hand (also for threads that
+ *      sleep): zs_pass_drop_caches().
  *   1. Close every victim: nothing new goes in; what its pages belong to is
  *      taken off the owners' lists, so it is neither filled nor moved into.
  *   2. One victim after the other: the owners move its objects into free slots
@@ -146,6 +148,18 @@ static void trim_owners(struct zs_arena *a)
 }
 
 /* --- the pass --- */
+
+void zs_pass_drop_caches(struct zs_arena *a)
+{
+    ZS_ASSERT_HELD(&a->pass_lock);
+    for (unsigned i = 1; i <= ZS_PAGE_TYPE_MAX; i++) {
+        const struct zs_page_type *t = &a->types[i];
+
+        if (t->shrink && t->shrink->drop_caches) {
+            t->shrink->drop_caches(t->shrink_ctx);
+        }
+    }
+}
 
 static void count_figures(const struct zs_survey *s,
                           struct zs_compact_result *r)

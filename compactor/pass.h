@@ -29,9 +29,12 @@ struct zs_pass_goal {
     uint64_t until_ns;    /* do not begin another block after that */
 };
 
-/* Empty the victims, consolidate, give memory back. May wait for readers.
- * pass_lock held. */
+/* Empty the victims, consolidate, give memory back. What owners keep at hand
+ * stays with them; drop it before. May wait for readers. pass_lock held. */
 void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
                  const struct zs_pass_goal *goal, struct zs_compact_result *r);
+
+/* Have all owners give up what they keep at hand. pass_lock held. */
+void zs_pass_drop_caches(struct zs_arena *a);
 
 #endif /* ZS_COMPACTOR_PASS_H */

@@ -76,16 +76,8 @@ static int give_idle(struct shrink *s)
 
 static int give_caches(struct shrink *s)
 {
-    struct zs_arena *a = s->arena;
-
-    for (unsigned i = 1; i <= ZS_PAGE_TYPE_MAX; i++) {
-        const struct zs_page_type *t = &a->types[i];
-
-        if (t->shrink && t->shrink->drop_caches) {
-            t->shrink->drop_caches(t->shrink_ctx);
-        }
-    }
-    zs_grace_flush(&a->grace);
+    zs_pass_drop_caches(s->arena);
+    zs_grace_flush(&s->arena->grace);
     return give_idle(s);
 }
 

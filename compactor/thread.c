@@ -68,6 +68,7 @@ static bool pass_if_wanted(struct zs_compactor *c)
         if (zs_policy_wants_pass(s.figures, s.n, c->wasted_percent)) {
             struct zs_pass_goal goal = { .keep_blocks = blocks_to_keep(a) };
 
+            zs_pass_drop_caches(a);
             zs_pass_run(a, &s, &goal, &r);
         } else if (blocks_to_keep(a) < zs_idle_blocks(a)) {
             (void)zs_arena_trim(a, blocks_to_keep(a));

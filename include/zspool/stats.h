@@ -45,6 +45,8 @@ struct zs_arena;
     X(n_zspages, "zspages")                                                    \
     X(zspage_bytes, "pages of zspages, resident or not")                       \
     X(zspage_resident_bytes, "pages of zspages that are resident")             \
+    X(n_cached_slots, "free slots in threads' caches")                         \
+    X(cached_bytes, "bytes of those")                                          \
     X(n_limbo_slots, "slots that wait for readers")                            \
     X(objects_moved, "objects moved by compaction, ever")                      \
     X(bytes_moved, "bytes of those")                                           \

@@ -49,6 +49,20 @@ uint32_t live_word(const struct zs_pool *pool, uint32_t h, const char *func)
     return w;
 }
 
+uint32_t readable_word(const struct zs_pool *pool, uint32_t h, const char *func)
+{
+    uint32_t w;
+
+    if (h >= pool->handles.n_handles) {
+        bad_handle(pool, h, func);
+    }
+    w = zs_slot_load(&pool->handles, h);
+    if (!zs_slot_is_readable(w)) {
+        bad_handle(pool, h, func);
+    }
+    return w;
+}
+
 uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
                               struct zs_class **cl, const char *func)
 {
@@ -80,7 +94,7 @@ size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
 
     zs_read_lock();
     bytes = zspage_slot_bytes(
-        zspage_at(pool, zs_slot_zspage(live_word(pool, h.raw, "zs_obj_size"))));
+        zspage_at(pool, zs_slot_zspage(readable_word(pool, h.raw, __func__))));
     zs_read_unlock();
     return bytes;
 }
@@ -96,7 +110,7 @@ const void *zs_obj_read_begin_sized(struct zs_pool *pool, zs_handle_t h,
     size_t at, room;
 
     zs_read_lock();
-    w = live_word(pool, h.raw, "zs_obj_read_begin");
+    w = readable_word(pool, h.raw, "zs_obj_read_begin");
     zp = zspage_at(pool, zs_slot_zspage(w));
     *size = zspage_slot_bytes(zp);
     at = zs_slot_index(w) * *size;

@@ -68,6 +68,7 @@ void class_attach_locked(struct zs_pool *pool, struct zs_class *cl,
         unlink_from_list(pool, cl, zp);
     }
     zp->phase = ZSPAGE_ATTACHED;
+    set_fast_class(pool, zp, class_number(zp));
     cl->n_free += zspage_free_slots(zp);
     link_front(pool, cl, zp, list_for(zp));
 }
@@ -83,6 +84,8 @@ void class_detach_locked(struct zs_pool *pool, struct zs_class *cl,
     }
     zp->phase = (uint8_t)phase;
     if (phase == ZSPAGE_DETACHED) {
+        /* who moves its objects waits for sections first (compact.c) */
+        set_fast_class(pool, zp, 0);
         link_front(pool, cl, zp, ZS_LIST_DETACHED);
     }
 }
@@ -163,6 +166,32 @@ void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
     relist(pool, cl, zp);
 }
 
+void class_dying_slot_locked(struct zs_pool *pool, struct zs_class *cl,
+                             struct zspage *zp, unsigned idx, uint32_t next)
+{
+    ZS_ASSERT_HELD(&cl->lock);
+    zspage_slot_to_dying(zp, side_of(pool, zp), idx, next);
+    cl->n_live--;
+    cl->n_limbo++;
+    cl->live_bytes -= zspage_slot_bytes(zp);
+    zs_grace_count(&pool->arena->grace, zspage_slot_bytes(zp));
+    relist(pool, cl, zp);
+}
+
+uint32_t class_free_dying_locked(struct zs_pool *pool, struct zs_class *cl,
+                                 struct zspage *zp, unsigned idx)
+{
+    uint32_t next;
+
+    ZS_ASSERT_HELD(&cl->lock);
+    next = zspage_free_dying(zp, side_of(pool, zp), idx);
+    cl->n_free += zp->phase == ZSPAGE_ATTACHED;
+    cl->n_limbo--;
+    zs_grace_uncount(&pool->arena->grace, zspage_slot_bytes(zp));
+    relist(pool, cl, zp);
+    return next;
+}
+
 /* One empty zspage stays when the class has no other free slot, so that a load
  * at the boundary does not make and release one each time. */
 static bool keep_empty(const struct zs_class *cl, const struct zspage *zp)
@@ -178,11 +207,11 @@ bool class_settle_locked(struct zs_pool *pool, struct zs_class *cl,
         return false;
     }
     if (zp->phase == ZSPAGE_ATTACHED) {
-        if (zp->n_limbo > 0 || keep_empty(cl, zp)) {
+        if (zspage_n_used(zp) > 0 || keep_empty(cl, zp)) {
             return false;
         }
         class_detach_locked(pool, cl, zp, ZSPAGE_DRAINING);
         return true;
     }
-    return zp->phase == ZSPAGE_DRAINING && zp->n_limbo == 0;
+    return zp->phase == ZSPAGE_DRAINING && zspage_n_used(zp) == 0;
 }

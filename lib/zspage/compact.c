@@ -19,12 +19,39 @@
  *
  * Locking: one pass at a time, so a DETACHED zspage is this file's.
  */
-#include "pool_impl.h"
+#include "cache.h"
 #include "rcu.h"
 
-#define TRIM_TRIES 8u /* zspages of one class, in one pass */
+#define TRIM_TRIES 8u   /* zspages of one class, in one pass */
+#define MAX_SOURCES 32u /* emptied together: some 2 MiB at most */
 
 /* --- one zspage --- */
+
+/* With the class lock: nothing is allocated in it from now on. Its slot words
+ * are this file's when all sections have been waited for. */
+static void take_locked(struct zs_pool *pool, struct zspage *zp)
+{
+    struct zs_class *cl = class_of(pool, zp);
+
+    class_detach_locked(pool, cl, zp, ZSPAGE_DETACHED);
+    pool->sections_seen &= !class_is_cached(pool, cl);
+}
+
+/* Before objects of DETACHED zspages are moved: once for all that were taken
+ * since the last time. */
+static void own_slot_words(struct zs_pool *pool)
+{
+    if (!pool->sections_seen && !pool->caches_suspended) {
+        caches_wait_for_sections(pool);
+        pool->sections_seen = true;
+    }
+}
+
+static enum zs_migrate_result move_out(struct zs_pool *pool, struct zspage *zp)
+{
+    own_slot_words(pool);
+    return zspage_move_objects(pool, zp);
+}
 
 static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
 {
@@ -58,7 +85,7 @@ static void detach(void *ctx, zs_pfn_t page)
         return;
     }
     if (zp->phase == ZSPAGE_ATTACHED) {
-        class_detach_locked(pool, class_of(pool, zp), zp, ZSPAGE_DETACHED);
+        take_locked(pool, zp);
     }
     zs_lock_release(&class_of(pool, zp)->lock);
 }
@@ -93,7 +120,7 @@ static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page)
         return ZS_MIGRATE_GONE;
     }
     if (zp->phase == ZSPAGE_ATTACHED) {
-        class_detach_locked(pool, class_of(pool, zp), zp, ZSPAGE_DETACHED);
+        take_locked(pool, zp);
     }
     if (zp->phase == ZSPAGE_GROWING) {
         result = ZS_MIGRATE_RETRY;
@@ -105,7 +132,7 @@ static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page)
     if (busy) {
         return result;
     }
-    result = zspage_move_objects(pool, zp);
+    result = move_out(pool, zp);
     settle(pool, zp, false);
     return result;
 }
@@ -139,21 +166,27 @@ static void attach_all(void *ctx)
     }
 }
 
-/* The emptiest zspage, DETACHED, if the others can take its objects. */
-static struct zspage *take_source(struct zs_pool *pool, struct zs_class *cl)
+/* The emptiest zspages, DETACHED, whose objects the others can take; together,
+ * so that sections are waited for once. Returns how many. */
+static unsigned take_sources(struct zs_pool *pool, struct zs_class *cl,
+                             struct zspage **sources, unsigned max)
 {
-    struct zspage *zp;
+    uint64_t n_live = 0;
+    unsigned n = 0;
 
     zs_lock_acquire(&cl->lock);
-    zp = class_pick_source_locked(pool, cl);
-    if (zp && zp->n_live > cl->n_free - zspage_free_slots(zp)) {
-        zp = NULL;
-    }
-    if (zp) {
-        class_detach_locked(pool, cl, zp, ZSPAGE_DETACHED);
+    while (n < max) {
+        struct zspage *zp = class_pick_source_locked(pool, cl);
+
+        if (!zp || n_live + zp->n_live > cl->n_free - zspage_free_slots(zp)) {
+            break;
+        }
+        n_live += zp->n_live;
+        take_locked(pool, zp);
+        sources[n++] = zp;
     }
     zs_lock_release(&cl->lock);
-    return zp;
+    return n;
 }
 
 static uint32_t n_zspages(struct zs_class *cl)
@@ -166,28 +199,37 @@ static uint32_t n_zspages(struct zs_class *cl)
     return n;
 }
 
+/* One that a writer holds stays off the lists until attach_all(), so that the
+ * next one is tried; one that need not be emptied now goes back. */
+static void empty_sources(struct zs_pool *pool, struct zspage **sources,
+                          unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        bool attach = zs_deferred_is_full(pool->arena) ||
+                      move_out(pool, sources[i]) == ZS_MIGRATE_DONE;
+
+        settle(pool, sources[i], attach);
+    }
+}
+
 /* Empty sources of the class while there are any; at most sources_left, for a
  * load of replaces makes new ones all the time. True: stopped because too much
  * waits for readers. */
 static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
 {
-    while (pool->sources_left > 0) {
-        struct zspage *zp;
-        enum zs_migrate_result result;
+    struct zspage *sources[MAX_SOURCES];
+    unsigned max, n;
 
+    do {
         if (zs_deferred_is_full(pool->arena)) {
             return true;
         }
-        zp = take_source(pool, cl);
-        if (!zp) {
-            return false;
-        }
-        pool->sources_left--;
-        result = zspage_move_objects(pool, zp);
-        /* One that a writer holds stays off the lists until attach_all(), so
-         * that the next one is tried. */
-        settle(pool, zp, result == ZS_MIGRATE_DONE);
-    }
+        max =
+            pool->sources_left < MAX_SOURCES ? pool->sources_left : MAX_SOURCES;
+        n = take_sources(pool, cl, sources, max);
+        pool->sources_left -= n;
+        empty_sources(pool, sources, n);
+    } while (n > 0);
     return false;
 }
 
@@ -228,7 +270,7 @@ static struct zspage *last_zspage_locked(struct zs_pool *pool,
         }
         found = n != 0 ? zspage_at(pool, n) : found;
     }
-    return found && found->n_limbo == 0 ? found : NULL;
+    return found && zspage_n_used(found) == found->n_live ? found : NULL;
 }
 
 /* Pages that a zspage would not need if its objects lay in front. */
@@ -256,7 +298,7 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
         }
     }
     if (found) {
-        class_detach_locked(pool, cl, found, ZSPAGE_DETACHED);
+        take_locked(pool, found);
         *packed = zspage_n_used(found) == found->fresh;
     }
     zs_lock_release(&cl->lock);
@@ -277,7 +319,7 @@ static bool trim_one(struct zs_pool *pool, struct zs_class *cl)
     if (packed) {
         done = zspage_trim_tail(pool, cl, zp);
     } else {
-        done = zspage_move_objects(pool, zp) == ZS_MIGRATE_DONE;
+        done = move_out(pool, zp) == ZS_MIGRATE_DONE;
     }
     settle(pool, zp, done); /* a busy one later: attach_all() */
     return true;
@@ -322,33 +364,43 @@ static void move_up(struct zs_pool *pool, struct zs_class *cl)
     zp = last_zspage_locked(pool, cl);
     if (zp) {
         n = zp->n_live;
-        class_detach_locked(pool, cl, zp, ZSPAGE_DETACHED);
+        take_locked(pool, zp);
     }
     zs_lock_release(&cl->lock);
     if (!zp) {
         return;
     }
     if (n > 0 && next_class_takes(pool, next, n, need(cl, n))) {
+        own_slot_words(pool);
         zspage_move_objects_up(pool, zp, next);
     }
     settle(pool, zp, true);
 }
 
+static void trim_class(struct zs_pool *pool, struct zs_class *cl)
+{
+    unsigned tries = 0;
+
+    while (tries < TRIM_TRIES && trim_one(pool, cl)) {
+        tries++;
+    }
+}
+
+/* One zspage after the other, each for a few pages: threads go without their
+ * caches meanwhile, rather than be interrupted for each. */
 static void trim(void *ctx)
 {
     struct zs_pool *pool = ctx;
     unsigned n = pool->n_classes - 1; /* without that of runs */
 
+    caches_suspend(pool);
     for (unsigned i = 0; i + 1 < n; i++) {
         move_up(pool, &pool->classes[i]);
     }
     for (unsigned i = 0; i < n; i++) {
-        unsigned tries = 0;
-
-        while (tries < TRIM_TRIES && trim_one(pool, &pool->classes[i])) {
-            tries++;
-        }
+        trim_class(pool, &pool->classes[i]);
     }
+    caches_resume(pool);
 }
 
 static void count_moved(void *ctx, uint64_t *objects, uint64_t *bytes)
@@ -377,7 +429,7 @@ const struct zs_evacuation_ops zspage_evacuation_ops = {
 
 static void drop_caches(void *ctx)
 {
-    return_stocks(ctx);
+    caches_empty(ctx);
 }
 
 const struct zs_shrink_ops zspage_shrink_ops = {

@@ -15,24 +15,28 @@ static void dump_class(int fd, const struct zs_class *cl)
             slots ? 100.0 * (double)cl->n_live / (double)slots : 100.0);
 }
 
-static char slot_mark(uint32_t entry)
+static char slot_mark(const struct zs_pool *pool, uint32_t entry)
 {
     if (zs_side_is_handle(entry)) {
-        return 'a';
+        return zs_slot_is_live(zs_slot_load(&pool->handles, entry)) ? 'a' : 'c';
     }
-    return entry & ZS_SIDE_LIMBO ? 'L' : '.';
+    return entry & ZS_SIDE_LIMBO ? 'L' : 'D';
 }
 
 static void dump_zspage(const struct zs_pool *pool, int fd,
                         const struct zspage *zp)
 {
+    const uint32_t *side = side_of(pool, zp);
     char map[ZS_MAX_SLOTS_PER_ZSPAGE + 1];
     unsigned n = 0;
 
     for (; n < zp->fresh; n++) {
-        map[n] = slot_mark(side_of(pool, zp)[n]);
+        map[n] = slot_mark(pool, side[n]);
     }
     map[n] = '\0';
+    for (n = zp->free_head; n != ZS_NO_LINK; n = side[n] & ZS_NO_LINK) {
+        map[n] = '.';
+    }
     dprintf(fd, "  %6u %s%s\n", zspage_number(pool, zp), map,
             zp->fresh < zp->n_slots ? "-" : "");
 }
@@ -62,5 +66,6 @@ void zs_pool_dump(struct zs_pool *pool, int fd)
         zs_lock_release(&cl->lock);
     }
     pin_dump(pool, fd);
-    dprintf(fd, "a live, L waits for readers, . free, - not used yet\n");
+    dprintf(fd, "a live, c in a thread's cache, L or D (with its handle) waits "
+                "for readers, . free, - not used yet\n");
 }

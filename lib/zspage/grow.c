@@ -27,6 +27,24 @@ static unsigned side_granules(unsigned n_slots)
 
 /* --- numbers and side arrays --- */
 
+/* The table of fast classes reaches up to the number. */
+static bool charge_fast_class_locked(struct zs_pool *pool, uint32_t number)
+{
+    size_t end = (number + (size_t)1) * sizeof(pool->fast_class[0]);
+    uint32_t pages =
+        (uint32_t)((end + ZS_OS_PAGE_BYTES - 1) / ZS_OS_PAGE_BYTES);
+
+    ZS_ASSERT_HELD(&pool->table_lock);
+    while (pool->fast_class_pages < pages) {
+        if (!zs_budget_try_charge_metadata(&pool->arena->budget,
+                                           ZS_OS_PAGE_BYTES)) {
+            return false;
+        }
+        pool->fast_class_pages++;
+    }
+    return true;
+}
+
 static int take_number(struct zs_pool *pool, unsigned n_slots, uint32_t *number,
                        uint32_t *side)
 {
@@ -35,7 +53,10 @@ static int take_number(struct zs_pool *pool, unsigned n_slots, uint32_t *number,
     zs_lock_acquire(&pool->table_lock);
     err = zs_granules_alloc(&pool->zspages, 1, number);
     if (!err) {
-        err = zs_granules_alloc(&pool->sides, side_granules(n_slots), side);
+        err =
+            charge_fast_class_locked(pool, *number)
+                ? zs_granules_alloc(&pool->sides, side_granules(n_slots), side)
+                : -ENOMEM;
         if (err) {
             zs_granules_free(&pool->zspages, *number, 1);
         }
@@ -211,6 +232,7 @@ static void init_zspage(struct zspage *zp, const struct place *p,
     zp->n_pages = p->n;
     zp->n_live = 0;
     zp->n_limbo = 0;
+    zp->n_dying = 0;
     zp->fresh = 0;
     zp->free_head = ZS_NO_LINK;
     zp->limbo_head = ZS_NO_LINK;
@@ -507,6 +529,7 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     p = place_of(zp);
     zspage_publish_nowhere(zp);
     atomic_store_explicit(&zp->class_number, 0, memory_order_relaxed);
+    set_fast_class(pool, zp, 0);
     cl->n_zspages--;
     cl->n_pages_held -= zp->n_pages;
     cl->n_pages_resident -= zp->n_resident_pages;

@@ -34,7 +34,8 @@ static size_t full_bytes(const struct zs_handles *t)
 int zs_handles_init(struct zs_handles *t, uint32_t n, struct zs_budget *b)
 {
     memset(t, 0, sizeof(*t));
-    t->n_handles = (n + ZS_GROUP_HANDLES) / ZS_GROUP_HANDLES * ZS_GROUP_HANDLES;
+    t->n_handles = (n + ZS_HANDLES_TOGETHER + ZS_GROUP_HANDLES - 1) /
+                   ZS_GROUP_HANDLES * ZS_GROUP_HANDLES;
     t->budget = b;
     t->slots = zs_os.reserve(slots_bytes(t), ZS_OS_PAGE_BYTES);
     if (!t->slots) {
@@ -92,8 +93,10 @@ static bool charge_group(struct zs_handles *t, uint32_t g)
         t->n_touched = g + 1;
     }
     if (g == 0) {
-        t->groups[0].fresh = 1; /* handle 0 means "no object" */
-        t->groups[0].n_used = 1;
+        /* H4: handle 0 means "no object"; its neighbours stay unused too, so
+         * that what is taken together begins with a cache line. */
+        t->groups[0].fresh = ZS_HANDLES_TOGETHER;
+        t->groups[0].n_used = ZS_HANDLES_TOGETHER;
     }
     return true;
 }

@@ -16,7 +16,7 @@
  *   H1  n_used + length(free list) == fresh, for each group
  *   H2  a group's page is resident (and charged) only if fresh > 0
  *   H3  no group below `hint` has a free handle
- *   Handle 0 is never given out.
+ *   H4  the first ZS_HANDLES_TOGETHER handles are never given out
  *
  * Locking: `lock` (rank HANDLES) guards all but the slot words of handles that
  * have been given out. Slot words are read without it.
@@ -32,6 +32,7 @@
 #include "slot_word.h"
 
 #define ZS_GROUP_HANDLES 1024u
+#define ZS_HANDLES_TOGETHER 32u /* slot words of one cache line */
 #define ZS_MAX_HANDLES (1u << 30)
 
 struct zs_handle_group {

@@ -89,6 +89,7 @@ static void start(struct zs_grace_member *m, enum zs_round round)
     pool->limbo_round_seq[round] = ++pool->limbo_seq;
     splice_zspages(pool, &pool->limbo_round[round], &pool->limbo_next);
     splice_chains(&pool->dead_round[round], &pool->dead_next);
+    dying_start_locked(pool, round);
     if (round == ZS_ROUND_FLUSH) {
         splice_zspages(pool, &pool->limbo_round[round],
                        &pool->limbo_round[ZS_ROUND_ASYNC]);
@@ -195,6 +196,7 @@ static void finish(struct zs_grace_member *m, enum zs_round round)
         again |= finish_zspage(pool, zp, number);
     }
     free_chains(pool, &pool->dead_round[round]);
+    dying_finish(pool, round);
     if (again) {
         zs_grace_request(&pool->arena->grace);
     }

@@ -15,6 +15,9 @@
  *   of each object that was copied by compare-and-swap, and open the source.
  *   Only list operations happen under the lock, whatever the objects' size.
  *
+ *   Caches change slot words by plain stores, but not those of a DETACHED
+ *   zspage; the caller has waited for their sections (cache.h).
+ *
  * What may happen between (1) and (3), and why it is harmless
  *   free      takes the class lock; the word is FREE then and the swap fails:
  *             the destination slot is given back. No malloc can take the source
@@ -66,17 +69,21 @@ static struct zspage *zspage_of(const struct batch *b, uint32_t word)
     return zspage_at(b->pool, zs_slot_zspage(word));
 }
 
-/* Is slot idx of the source a live object whose word points here? One that
- * is being replaced does not, and is left alone. */
+/* Is slot idx of the source a live object, or one of a cache, whose word points
+ * here? One that is being replaced or made does not, and is left alone. */
 static bool is_movable_locked(const struct batch *b, unsigned idx,
                               struct move *m)
 {
     uint32_t entry = side_of(b->pool, b->src)[idx];
+    uint32_t live =
+        zs_slot_word(zspage_number(b->pool, b->src), idx, ZS_SLOT_LIVE);
 
-    m->from = zs_slot_word(zspage_number(b->pool, b->src), idx, ZS_SLOT_LIVE);
+    if (!zs_side_is_handle(entry)) {
+        return false;
+    }
     m->handle = entry;
-    return zs_side_is_handle(entry) &&
-           zs_slot_load(&b->pool->handles, entry) == m->from;
+    m->from = zs_slot_load(&b->pool->handles, entry);
+    return m->from == live || m->from == zs_slot_in_state(live, ZS_SLOT_CACHED);
 }
 
 static bool take_destination_locked(struct batch *b, struct move *m)
@@ -93,7 +100,8 @@ static bool take_destination_locked(struct batch *b, struct move *m)
     pinned = zspage_try_pin(dst);
     ZS_CHECK(pinned); /* an ATTACHED zspage is closed under its lock only */
     idx = class_take_slot_locked(b->pool, b->dst_cl, dst, m->handle);
-    m->to = zs_slot_word(zspage_number(b->pool, dst), idx, ZS_SLOT_LIVE);
+    m->to =
+        zs_slot_word(zspage_number(b->pool, dst), idx, zs_slot_state(m->from));
     return true;
 }
 
@@ -147,6 +155,9 @@ static bool copy_one(const struct batch *b, const struct move *m)
     size_t from = zs_slot_index(m->from) * size;
     size_t to = zs_slot_index(m->to) * zspage_slot_bytes(zspage_of(b, m->to));
 
+    if (!zs_slot_is_live(m->from)) {
+        return true; /* in a cache: it has no bytes */
+    }
     for (size_t at = 0; at < size; at += SLICE_BYTES) {
         size_t left = size - at;
 
@@ -341,7 +352,11 @@ static bool begin_up(struct batch *b)
     zs_lock_acquire(&b->cl->lock);
     closed = zspage_try_close(b->src);
     while (closed && b->scanned < b->src->fresh && b->n < BATCH_OBJECTS) {
-        b->n += is_movable_locked(b, b->scanned++, &b->moves[b->n]);
+        struct move *m = &b->moves[b->n];
+
+        /* One of a cache stays in the class of its bin. */
+        b->n +=
+            is_movable_locked(b, b->scanned++, m) && zs_slot_is_live(m->from);
     }
     zs_lock_release(&b->cl->lock);
     return closed;

@@ -4,8 +4,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "cache.h"
 #include "os.h"
-#include "pool_impl.h"
 #include "rcu.h"
 
 #define DEFAULT_BYTES_PER_HANDLE 32u
@@ -55,6 +55,11 @@ static uint32_t n_zspages(const struct zs_pool_config *cfg,
     return (uint32_t)(n < pages + 1 ? n : pages + 1);
 }
 
+static size_t fast_class_bytes(const struct zs_pool *pool)
+{
+    return pool->zspages.n_granules * sizeof(pool->fast_class[0]);
+}
+
 static int init_tables(struct zs_pool *pool, const struct zs_pool_config *cfg)
 {
     struct zs_budget *b = &pool->arena->budget;
@@ -75,12 +80,19 @@ static int init_tables(struct zs_pool *pool, const struct zs_pool_config *cfg)
     if (err) {
         goto undo_zspages;
     }
+    pool->fast_class = zs_os.reserve(fast_class_bytes(pool), ZS_OS_PAGE_BYTES);
+    if (!pool->fast_class) {
+        err = -ENOMEM;
+        goto undo_sides;
+    }
     zs_lock_init(&pool->table_lock, ZS_RANK_TABLE);
     err = zs_granules_alloc(&pool->zspages, 1, &none); /* 0 is no zspage */
     if (!err) {
         return 0;
     }
     zs_lock_destroy(&pool->table_lock);
+    zs_os.unreserve((void *)pool->fast_class, fast_class_bytes(pool));
+undo_sides:
     zs_granules_destroy(&pool->sides);
 undo_zspages:
     zs_granules_destroy(&pool->zspages);
@@ -92,6 +104,10 @@ undo_handles:
 static void destroy_tables(struct zs_pool *pool)
 {
     zs_lock_destroy(&pool->table_lock);
+    zs_budget_uncharge_metadata(&pool->arena->budget,
+                                (uint64_t)pool->fast_class_pages *
+                                    ZS_OS_PAGE_BYTES);
+    zs_os.unreserve((void *)pool->fast_class, fast_class_bytes(pool));
     zs_granules_destroy(&pool->sides);
     zs_granules_destroy(&pool->zspages);
     zs_handles_destroy(&pool->handles);
@@ -138,10 +154,12 @@ static int init_pool(struct zs_pool *pool, const struct zs_pool_config *cfg)
     }
     limbo_init(pool);
     zs_lock_init(&pool->pins_lock, ZS_RANK_PINS);
+    caches_init(pool, cfg->min_cache_bytes);
     err = init_type(pool);
     if (!err) {
         return 0;
     }
+    caches_destroy(pool);
     zs_lock_destroy(&pool->pins_lock);
     zs_grace_leave(&pool->arena->grace, &pool->limbo_member);
     destroy_tables(pool);
@@ -207,6 +225,7 @@ static void release_all_zspages(struct zs_pool *pool)
         zp = zspage_at(pool, (uint32_t)n);
         zp->n_live = 0;
         zp->n_limbo = 0;
+        zp->n_dying = 0;
         zspage_release(pool, zp);
     }
 }
@@ -223,6 +242,7 @@ void zs_pool_destroy(struct zs_pool *pool)
     arena = pool->arena;
     zs_set_evacuation_ops(arena, pool->type, NULL, NULL);
     zs_set_shrink_ops(arena, pool->type, NULL, NULL);
+    caches_destroy(pool);
     zs_grace_leave(&arena->grace, &pool->limbo_member);
     release_all_zspages(pool);
     while ((err = zs_page_type_destroy(arena, pool->type)) == -EBUSY) {
@@ -267,10 +287,19 @@ static void add_class(struct zs_class *cl, struct zs_pool_stats *out)
     zs_lock_release(&cl->lock);
 }
 
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out)
 {
     memset(out, 0, sizeof(*out));
     for (unsigned i = 0; i < pool->n_classes; i++) {
         add_class(&pool->classes[i], out);
     }
+    caches_count(pool, &out->n_cached_slots, &out->cached_bytes);
+    /* Not of one moment with the classes: less than nothing is nothing. */
+    out->n_objects -= min_u64(out->n_objects, out->n_cached_slots);
+    out->live_bytes -= min_u64(out->live_bytes, out->cached_bytes);
 }

@@ -5,6 +5,9 @@
  *   class.c      lists of zspages by fullness; taking and giving slots
  *   grow.c       new zspages, memory for more slots, ends of zspages
  *   alloc.c      zs_malloc, zs_free, zs_obj_create
+ *   cache.c, cache_thread.c  threads' caches (cache.h)
+ *   batch.c      zs_malloc_batch, zs_free_batch
+ *   dying.c      zs_free_deferred
  *   access.c     zs_obj_read_*, zs_obj_write, replace, realloc, size, check
  *   view.c       zs_obj_view_begin
  *   limbo_slots.c  slots that wait for readers
@@ -34,8 +37,6 @@ enum {
     ZS_NR_LISTS
 };
 
-#define ZS_STOCK_HANDLES 16u /* free handles that a class keeps at hand */
-
 struct zs_class {
     struct zs_lock lock;         /* rank CLASS; guards all below */
     uint32_t slot_bytes;         /* set once; 0: the class of runs */
@@ -50,8 +51,6 @@ struct zs_class {
     uint64_t n_pages_held;
     uint64_t n_pages_resident;
     uint64_t objects_moved, bytes_moved, moves_stopped, moves_busy;
-    uint32_t n_stock;
-    uint32_t stock[ZS_STOCK_HANDLES];
 };
 
 struct zs_pool {
@@ -64,8 +63,24 @@ struct zs_pool {
 
     struct zs_handles handles;
 
+    /* threads' caches (cache.h) */
+    uint64_t cache_id;          /* set once: of this pool only, ever */
+    uint64_t min_cache_bytes;   /* set once */
+    struct zs_pool *next_pool;  /* of the process; guarded by its lock */
+    struct zs_lock caches_lock; /* rank CACHES */
+    struct zs_cache *caches;    /* guarded by caches_lock */
+    _Atomic uint32_t n_caches;
+    bool caches_suspended; /* guarded by caches_lock; a pass sets it */
+    bool sections_seen;    /* no section knows a DETACHED zspage as
+                         * attached; pass_lock */
+
     struct zs_lock table_lock;  /* rank TABLE; guards the two heaps */
     struct zs_granules zspages; /* granule number is zspage number */
+    /* By zspage number, for caches: the class number; 0: none, or movers may
+     * have it. Apart from the zspages, so that it is read much and written
+     * seldom. */
+    _Atomic uint16_t *fast_class;
+    uint32_t fast_class_pages; /* charged; guarded by table_lock */
     struct zs_granules sides;
 
     struct zs_lock pins_lock; /* rank PINS */
@@ -85,6 +100,10 @@ struct zs_pool {
     uint32_t limbo_round_seq[ZS_NR_ROUNDS];
     struct zs_chain *dead_next; /* chains, linked by next_dead */
     struct zs_chain *dead_round[ZS_NR_ROUNDS];
+    /* handles, linked by the side entries of their slots; a FLUSH round takes
+     * over the list of an ASYNC one beside its own */
+    uint32_t dying_next;
+    uint32_t dying_round[ZS_NR_ROUNDS][2];
 };
 
 static inline struct zspage *zspage_at(const struct zs_pool *pool, uint32_t n)
@@ -103,6 +122,18 @@ static inline uint32_t *side_of(const struct zs_pool *pool,
                                 const struct zspage *zp)
 {
     return zs_granule(&pool->sides, zp->side);
+}
+
+/* Release: who sees it set sees what movers have switched (cache.h). Class
+ * lock held. */
+static inline void set_fast_class(struct zs_pool *pool, const struct zspage *zp,
+                                  unsigned number)
+{
+    _Atomic uint16_t *fast = &pool->fast_class[zspage_number(pool, zp)];
+
+    if (atomic_load_explicit(fast, memory_order_relaxed) != number) {
+        atomic_store_explicit(fast, (uint16_t)number, memory_order_release);
+    }
 }
 
 /*
@@ -160,6 +191,13 @@ unsigned class_take_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                                 struct zspage *zp, uint32_t handle);
 void class_give_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                             struct zspage *zp, unsigned idx);
+/* An object that readers may still look up: its slot is free after a grace
+ * period. `next`: the dying handle after it. */
+void class_dying_slot_locked(struct zs_pool *pool, struct zs_class *cl,
+                             struct zspage *zp, unsigned idx, uint32_t next);
+/* Returns the dying handle after it. */
+uint32_t class_free_dying_locked(struct zs_pool *pool, struct zs_class *cl,
+                                 struct zspage *zp, unsigned idx);
 /* A slot that readers may still see: free after a grace period. */
 void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                              struct zspage *zp, unsigned idx);
@@ -204,6 +242,12 @@ uint32_t limbo_queue_zspage(struct zs_pool *pool, struct zspage *zp);
 void limbo_drop_chains(struct zs_pool *pool);
 void limbo_queue_chain(struct zs_pool *pool, struct zs_chain *chain);
 
+/* --- dying.c --- */
+
+/* The two ends of a round; the first under limbo_lock. */
+void dying_start_locked(struct zs_pool *pool, enum zs_round round);
+void dying_finish(struct zs_pool *pool, enum zs_round round);
+
 /* --- move.c: no lock held --- */
 
 /*
@@ -221,8 +265,10 @@ void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
 
 /* --- alloc.c --- */
 
-/* Free handles that classes keep at hand go back to the pool's table. */
-void return_stocks(struct zs_pool *pool);
+/* With the lock held on success: a zspage with room, made if there is none. At
+ * the limit any that has some will do. */
+int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
+                         struct zspage **zp);
 
 /* --- access.c --- */
 
@@ -231,6 +277,9 @@ _Noreturn void bad_handle(const struct zs_pool *pool, uint32_t h,
                           const char *func);
 /* The slot word of a handle that must be live; inside a read section. */
 uint32_t live_word(const struct zs_pool *pool, uint32_t h, const char *func);
+/* The same for a reader, who may have found it before it was freed. */
+uint32_t readable_word(const struct zs_pool *pool, uint32_t h,
+                       const char *func);
 /*
  * Lock the class of the zspage that handle `h` lives in, and return its word,
  * which cannot change but by replace while the lock is held. Inside a read

@@ -91,6 +91,15 @@ static inline const struct zs_size_class *zs_size_class(unsigned idx)
     return &zs_size_classes.classes[idx];
 }
 
+/* The smallest class that holds bytes, 1 .. ZS_CLASS_PAGE_BYTES. */
+static inline unsigned zs_size_class_of_small(size_t bytes)
+{
+    ZS_ASSERT(zs_size_classes.n_classes != 0);
+    ZS_ASSERT(bytes - 1 < ZS_CLASS_PAGE_BYTES);
+    return zs_size_classes
+        .fine[(bytes + ZS_CLASS_FINE_GRANULE - 1) / ZS_CLASS_FINE_GRANULE];
+}
+
 /* The smallest class that holds bytes, 1 .. ZS_LARGEST_CLASS_BYTES. */
 static inline unsigned zs_size_class_of(size_t bytes)
 {
@@ -100,8 +109,7 @@ static inline unsigned zs_size_class_of(size_t bytes)
     ZS_ASSERT(t->n_classes != 0);
     ZS_ASSERT(bytes - 1 < ZS_LARGEST_CLASS_BYTES);
     if (bytes <= ZS_CLASS_PAGE_BYTES) {
-        return t
-            ->fine[(bytes + ZS_CLASS_FINE_GRANULE - 1) / ZS_CLASS_FINE_GRANULE];
+        return zs_size_class_of_small(bytes);
     }
     idx = t->coarse[bytes / ZS_CLASS_COARSE_GRANULE];
     return idx + (bytes > t->classes[idx].slot_bytes);

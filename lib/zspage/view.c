@@ -51,7 +51,7 @@ static void view_group(const struct zs_pool *pool, const zs_handle_t *handles,
     uint32_t words[GROUP];
 
     for (size_t i = 0; i < n; i++) {
-        words[i] = live_word(pool, handles[i].raw, "zs_obj_view_begin");
+        words[i] = readable_word(pool, handles[i].raw, "zs_obj_view_begin");
         __builtin_prefetch(zspage_at(pool, zs_slot_zspage(words[i])));
     }
     for (size_t i = 0; i < n; i++) {

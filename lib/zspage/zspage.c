@@ -111,6 +111,27 @@ void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx,
     zp->limbo_head = (uint16_t)idx;
 }
 
+void zspage_slot_to_dying(struct zspage *zp, uint32_t *side, unsigned idx,
+                          uint32_t next)
+{
+    ZS_ASSERT(zp->n_live > 0 && zs_side_is_handle(side[idx]));
+    ZS_ASSERT(next < ZS_SIDE_LIMBO);
+    zp->n_live--;
+    zp->n_dying++;
+    side[idx] = ZS_SIDE_LINK | next;
+}
+
+uint32_t zspage_free_dying(struct zspage *zp, uint32_t *side, unsigned idx)
+{
+    uint32_t next = side[idx] & ~ZS_SIDE_LINK;
+
+    ZS_ASSERT(zp->n_dying > 0 && !zs_side_is_handle(side[idx]));
+    zp->n_dying--;
+    side[idx] = ZS_SIDE_LINK | zp->free_head;
+    zp->free_head = (uint16_t)idx;
+    return next;
+}
+
 /* Stamps wrap; a slot waits for a round or two, not for thousands. */
 static bool is_before(uint32_t entry, uint32_t round)
 {

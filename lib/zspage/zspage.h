@@ -11,8 +11,10 @@
  *               no memory yet
  *   room        slots that can be taken without populating pages
  *   side array  one 32-bit entry per slot, beside the zspage: the handle of a
- *               live slot, or a link of the free or limbo list
+ *               live slot, or a link of the free, limbo or dying list
  *   limbo slot  left by a move or a replace; a reader may still look at it
+ *   dying slot  its object is freed, and waits for readers together with its
+ *               handle
  *
  * Idea
  *   A slot may span pages, so a class wastes nothing between pages:
@@ -23,9 +25,9 @@
  *     +------+------+---   -+------+------+--- ---+------+------+
  *
  * Invariants
- *   Z1  n_live + n_limbo + length(free list) == fresh <= n_slots
+ *   Z1  n_live + n_limbo + n_dying + length(free list) == fresh <= n_slots
  *   Z2  side[i] of a live slot is its handle; the slot word of that handle
- *       says (this zspage, i, LIVE), but while it is being replaced
+ *       says (this zspage, i, LIVE or CACHED), but while it is being replaced
  *   Z3  pins > 0 implies that no byte of the zspage is being moved, and
  *       MOVING implies pins == 0 (both are in one word)
  *   Z4  slots below n_resident_pages * 4096 / slot_bytes have memory
@@ -104,7 +106,8 @@ struct zspage {
     uint8_t list;              /* which list, ATTACHED or DETACHED */
     uint32_t n_resident_pages; /* of the front of the chain */
     uint32_t n_pages;
-    uint32_t spare; /* makes it one granule */
+    uint16_t n_dying;
+    uint16_t spare; /* makes it one granule */
 };
 _Static_assert(sizeof(struct zspage) == ZS_GRANULE_BYTES,
                "a zspage is one granule");
@@ -265,8 +268,10 @@ void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
 
 /* --- slots; all C --- */
 
-#define ZS_SIDE_LINK (1u << 31)  /* a link of the free or limbo list */
-#define ZS_SIDE_LIMBO (1u << 30) /* of the limbo list */
+/* A link: to the next slot of the free list, or, of a dying slot, to the next
+ * dying handle of the pool. */
+#define ZS_SIDE_LINK (1u << 31)
+#define ZS_SIDE_LIMBO (1u << 30) /* with LINK: of the limbo list */
 /* A limbo entry also carries the number of the last round that had begun. */
 #define ZS_SIDE_STAMP_SHIFT 16u
 #define ZS_SIDE_STAMP_MASK 0x3fffu
@@ -278,7 +283,7 @@ static inline bool zs_side_is_handle(uint32_t entry)
 
 static inline unsigned zspage_n_used(const struct zspage *zp)
 {
-    return (unsigned)zp->n_live + zp->n_limbo;
+    return (unsigned)zp->n_live + zp->n_limbo + zp->n_dying;
 }
 
 /* Slots that have memory (Z4). */
@@ -299,6 +304,11 @@ unsigned zspage_take_slot(struct zspage *zp, uint32_t *side, uint32_t handle);
 void zspage_give_slot(struct zspage *zp, uint32_t *side, unsigned idx);
 void zspage_slot_to_limbo(struct zspage *zp, uint32_t *side, unsigned idx,
                           uint32_t stamp);
+/* A live slot waits for readers together with its handle; `next` is the dying
+ * handle after it, which comes back when it is freed. */
+void zspage_slot_to_dying(struct zspage *zp, uint32_t *side, unsigned idx,
+                          uint32_t next);
+uint32_t zspage_free_dying(struct zspage *zp, uint32_t *side, unsigned idx);
 /* Limbo slots that were stamped before round `round` began become free. */
 void zspage_free_limbo(struct zspage *zp, uint32_t *side, uint32_t round);
 

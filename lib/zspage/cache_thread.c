@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache_thread.c - whose cache is whose: made at a thread's first use of a
+ * pool, given up when the thread or the pool ends.
+ *
+ * Idea
+ *   A pool lists its caches, and the process lists its pools. A thread finds
+ *   its cache in a few thread-local words by the pool's number, which is never
+ *   used again; if not there, in the pool's list. At a thread's end the
+ *   destructor of one pthread key goes through all pools. (Its caches are found
+ *   by the pool's list, not by pointers of the thread, for a pool may be
+ *   destroyed at the same time.)
+ *
+ * Not done
+ *   exit() runs no key destructors, so the main thread's caches end with their
+ *   pools.
+ */
+#include "cache.h"
+#include "os.h"
+
+_Thread_local struct zs_cache_of zs_hot_caches[ZS_HOT_CACHES];
+
+/* The pools that there are; ends of threads and of pools exclude each other. */
+static struct zs_lock pools_lock = { PTHREAD_MUTEX_INITIALIZER, ZS_RANK_POOLS };
+static struct zs_pool *pools; /* linked by next_pool; guarded by pools_lock */
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool has_key; /* set once, before key_once is over */
+static _Thread_local bool is_registered;
+
+/* No other living thread has this address. */
+static const void *this_thread(void)
+{
+    return &zs_hot_caches;
+}
+
+static size_t cache_bytes(const struct zs_cache *c)
+{
+    size_t bytes = sizeof(*c) + c->n_bins * sizeof(c->bins[0]);
+
+    return (bytes + ZS_OS_PAGE_BYTES - 1) / ZS_OS_PAGE_BYTES * ZS_OS_PAGE_BYTES;
+}
+
+static void free_cache(struct zs_cache *c)
+{
+    zs_budget_uncharge_metadata(&c->pool->arena->budget, cache_bytes(c));
+    zs_os.unreserve(c, cache_bytes(c));
+}
+
+/* --- the end of a thread --- */
+
+static struct zs_cache **link_of_thread_locked(struct zs_pool *pool)
+{
+    struct zs_cache **link = &pool->caches;
+
+    while (*link && (*link)->thread != this_thread()) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
+static void leave_pool(struct zs_pool *pool)
+{
+    struct zs_cache **link;
+    struct zs_cache *c;
+
+    zs_lock_acquire(&pool->caches_lock);
+    link = link_of_thread_locked(pool);
+    c = *link;
+    if (c) {
+        *link = c->next;
+        atomic_fetch_sub_explicit(&pool->n_caches, 1, memory_order_relaxed);
+        cache_empty_locked(c); /* its only user is here */
+    }
+    zs_lock_release(&pool->caches_lock);
+    if (c) {
+        free_cache(c);
+    }
+}
+
+static void forget_hot_caches(void)
+{
+    for (unsigned i = 0; i < ZS_HOT_CACHES; i++) {
+        zs_hot_caches[i] = (struct zs_cache_of){ 0 };
+    }
+}
+
+/* Should a later destructor of the embedder's use a pool again, a new cache is
+ * made and the key set again, and pthreads calls this again. */
+static void leave_pools(void *ignored)
+{
+    (void)ignored;
+    is_registered = false;
+    forget_hot_caches();
+    zs_lock_acquire(&pools_lock);
+    for (struct zs_pool *p = pools; p; p = p->next_pool) {
+        leave_pool(p);
+    }
+    zs_lock_release(&pools_lock);
+}
+
+static void make_key(void)
+{
+    has_key = pthread_key_create(&key, leave_pools) == 0;
+}
+
+static bool register_thread(void)
+{
+    if (!is_registered) {
+        pthread_once(&key_once, make_key);
+        is_registered =
+            has_key && pthread_setspecific(key, &zs_hot_caches) == 0;
+    }
+    return is_registered;
+}
+
+/* --- the first use of a pool --- */
+
+static struct zs_cache *new_cache(struct zs_pool *pool)
+{
+    struct zs_cache blank = {
+        .n_bins = zs_size_class_of(ZS_CACHE_LARGEST_BYTES) + 1,
+    };
+    size_t bytes = cache_bytes(&blank);
+    struct zs_cache *c;
+
+    if (!zs_budget_try_charge_metadata(&pool->arena->budget, bytes)) {
+        return NULL;
+    }
+    c = zs_os.reserve(bytes, ZS_OS_PAGE_BYTES);
+    if (!c) {
+        zs_budget_uncharge_metadata(&pool->arena->budget, bytes);
+        return NULL;
+    }
+    c->pool = pool;
+    c->thread = this_thread();
+    c->n_bins = blank.n_bins;
+    return c;
+}
+
+/* The others may hold less from now on. */
+static void add_cache(struct zs_pool *pool, struct zs_cache *c)
+{
+    zs_lock_acquire(&pool->caches_lock);
+    c->next = pool->caches;
+    pool->caches = c; /* its mode is set with those of the others */
+    atomic_fetch_add_explicit(&pool->n_caches, 1, memory_order_relaxed);
+    caches_cut_locked(pool);
+    zs_lock_release(&pool->caches_lock);
+}
+
+struct zs_cache *cache_find(struct zs_pool *pool)
+{
+    struct zs_cache *c;
+
+    zs_lock_acquire(&pool->caches_lock);
+    c = *link_of_thread_locked(pool);
+    zs_lock_release(&pool->caches_lock);
+    if (!c && register_thread()) {
+        c = new_cache(pool);
+        if (c) {
+            add_cache(pool, c);
+        }
+    }
+    if (c) {
+        zs_hot_caches[pool->cache_id % ZS_HOT_CACHES] =
+            (struct zs_cache_of){ .pool_id = pool->cache_id, .cache = c };
+    }
+    return c;
+}
+
+/* --- pools --- */
+
+void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
+{
+    static _Atomic uint64_t last_id; /* 0 is no pool */
+
+    zs_sections_init();
+    zs_lock_init(&pool->caches_lock, ZS_RANK_CACHES);
+    pool->min_cache_bytes =
+        min_cache_bytes > 0 ? min_cache_bytes : ZS_CACHE_MIN_BYTES;
+    pool->cache_id =
+        1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
+    zs_lock_acquire(&pools_lock);
+    pool->next_pool = pools;
+    pools = pool;
+    zs_lock_release(&pools_lock);
+}
+
+static void unlink_pool(struct zs_pool *pool)
+{
+    struct zs_pool **link = &pools;
+
+    zs_lock_acquire(&pools_lock);
+    while (*link != pool) {
+        link = &(*link)->next_pool;
+    }
+    *link = pool->next_pool;
+    zs_lock_release(&pools_lock);
+}
+
+void caches_destroy(struct zs_pool *pool)
+{
+    unlink_pool(pool);
+    caches_empty(pool);
+    while (pool->caches) {
+        struct zs_cache *c = pool->caches;
+
+        pool->caches = c->next;
+        free_cache(c);
+    }
+    zs_lock_destroy(&pool->caches_lock);
+}
