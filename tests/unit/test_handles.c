@@ -20,18 +20,21 @@
 #define GROUP ZS_GROUP_HANDLES
 #define N_GROUPS 4u
 #define N_HANDLES (N_GROUPS * GROUP)
+#define N_NEVER ZS_HANDLES_TOGETHER /* the first ones, handle 0 among them */
+#define N_GIVEN (N_HANDLES - N_NEVER)
+#define GROUP_0 (GROUP - N_NEVER) /* that the first group gives */
 
 static struct zs_budget budget;
 static struct zs_handles table;
 static uint32_t taken[N_HANDLES]; /* scratch for the tests */
 
-/* A table of four groups, handle 0 included. */
+/* A table of four groups. */
 static int create(void **unused)
 {
     (void)unused;
     count_os();
     budget = (struct zs_budget){ 0 };
-    return zs_handles_init(&table, N_HANDLES - 1, &budget);
+    return zs_handles_init(&table, N_GIVEN, &budget);
 }
 
 static int destroy(void **unused)
@@ -52,7 +55,7 @@ static uint32_t take_one(void)
 
 static void take_all(void)
 {
-    assert_int_equal(zs_handles_take(&table, taken, N_HANDLES), N_HANDLES - 1);
+    assert_int_equal(zs_handles_take(&table, taken, N_HANDLES), N_GIVEN);
 }
 
 static void give_one(uint32_t h)
@@ -104,10 +107,10 @@ static void take__never_gives_handle_0(void **unused)
     (void)unused;
     for (unsigned round = 0; round < 3; round++) {
         take_all();
-        for (unsigned i = 0; i < N_HANDLES - 1; i++) {
-            assert_in_range(taken[i], 1, N_HANDLES - 1);
+        for (unsigned i = 0; i < N_GIVEN; i++) {
+            assert_in_range(taken[i], N_NEVER, N_HANDLES - 1);
         }
-        zs_handles_give(&table, taken, N_HANDLES - 1);
+        zs_handles_give(&table, taken, N_GIVEN);
     }
 }
 
@@ -117,7 +120,7 @@ static void take__gives_every_handle_once(void **unused)
 
     (void)unused;
     take_all();
-    for (unsigned i = 0; i < N_HANDLES - 1; i++) {
+    for (unsigned i = 0; i < N_GIVEN; i++) {
         assert_false(seen[taken[i]]);
         seen[taken[i]] = true;
     }
@@ -139,7 +142,7 @@ static void take__fills_a_group_before_the_next(void **unused)
 {
     (void)unused;
     for (uint32_t g = 0; g < N_GROUPS; g++) {
-        for (uint32_t i = g == 0; i < GROUP; i++) {
+        for (uint32_t i = g == 0 ? N_NEVER : 0; i < GROUP; i++) {
             assert_int_equal(take_one() / GROUP, g);
         }
     }
@@ -151,10 +154,10 @@ static void take__of_the_last_handles_gives_what_there_is(void **unused)
 
     (void)unused;
     take_all();
-    give_one(5);
+    give_one(45);
     give_one(2000);
     assert_int_equal(zs_handles_take(&table, h, 8), 2);
-    assert_int_equal(h[0], 5);
+    assert_int_equal(h[0], 45);
     assert_int_equal(h[1], 2000);
 }
 
@@ -176,7 +179,7 @@ static void take__charges_a_group_when_it_is_first_used(void **unused)
     (void)unused;
     (void)take_one();
     assert_int_equal(budget.used, charged(1, 1));
-    (void)zs_handles_take(&table, taken, GROUP - 2);
+    (void)zs_handles_take(&table, taken, GROUP_0 - 1);
     assert_int_equal(budget.used, charged(1, 1));
     (void)take_one();
     assert_int_equal(budget.used, charged(2, 2));
@@ -190,12 +193,13 @@ static void take__at_the_limit_is_enomem_and_changes_nothing(void **unused)
     (void)unused;
     budget.limit = charged(2, 2);
     /* Asked for more than fits, it gives what fits. */
-    assert_int_equal(zs_handles_take(&table, taken, 3 * GROUP), 2 * GROUP - 1);
+    assert_int_equal(zs_handles_take(&table, taken, 3 * GROUP),
+                     GROUP_0 + GROUP);
     assert_int_equal(zs_handles_take(&table, &h, 1), -ENOMEM);
     assert_int_equal(h, 12345);
     assert_int_equal(budget.used, charged(2, 2));
-    give_one(17);
-    assert_int_equal(take_one(), 17);
+    give_one(77);
+    assert_int_equal(take_one(), 77);
     assert_int_equal(zs_handles_take(&table, &h, 1), -ENOMEM);
 }
 
@@ -226,11 +230,11 @@ static void give__makes_the_words_free(void **unused)
 static void give__of_the_last_of_a_group_gives_its_page_back(void **unused)
 {
     (void)unused;
-    (void)zs_handles_take(&table, taken, 2 * GROUP - 1);
-    zs_handles_give(&table, &taken[GROUP - 1], GROUP - 1);
+    (void)zs_handles_take(&table, taken, GROUP_0 + GROUP);
+    zs_handles_give(&table, &taken[GROUP_0], GROUP - 1);
     assert_int_equal(n_releases, 0); /* one is left */
     assert_true(is_resident(1));
-    give_one(taken[2 * GROUP - 2]);
+    give_one(taken[GROUP_0 + GROUP - 1]);
     assert_int_equal(n_releases, 1);
     assert_ptr_equal(released, (void *)(table.slots + GROUP));
     assert_int_equal(budget.used, charged(1, 2));
@@ -240,11 +244,12 @@ static void give__of_the_last_of_a_group_gives_its_page_back(void **unused)
 static void group__is_used_again_after_its_page_went(void **unused)
 {
     (void)unused;
-    (void)zs_handles_take(&table, taken, 2 * GROUP - 1);
-    zs_handles_give(&table, &taken[GROUP - 1], GROUP);
+    (void)zs_handles_take(&table, taken, GROUP_0 + GROUP);
+    zs_handles_give(&table, &taken[GROUP_0], GROUP);
     assert_int_equal(take_one() / GROUP, 1);
     assert_int_equal(budget.used, charged(2, 2));
-    assert_int_equal(zs_handles_take(&table, taken, N_HANDLES), 3 * GROUP - 1);
+    assert_int_equal(zs_handles_take(&table, taken, N_HANDLES),
+                     N_GIVEN - GROUP_0 - 1);
 }
 
 /* The system refuses to take the page: the group goes on as it is. */
@@ -253,9 +258,9 @@ static void group__survives_a_failed_release(void **unused)
     static bool seen[N_HANDLES];
 
     (void)unused;
-    (void)zs_handles_take(&table, taken, 2 * GROUP - 1);
+    (void)zs_handles_take(&table, taken, GROUP_0 + GROUP);
     refuse_release = true;
-    zs_handles_give(&table, &taken[GROUP - 1], GROUP);
+    zs_handles_give(&table, &taken[GROUP_0], GROUP);
     assert_int_equal(budget.used, charged(2, 2));
     refuse_release = false;
     for (unsigned i = 0; i < GROUP; i++) {
@@ -277,7 +282,7 @@ static unsigned live_in_group(uint32_t g)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < GROUP; i++) {
+    for (unsigned i = g == 0 ? N_NEVER : 0; i < GROUP; i++) {
         n += live[g * GROUP + i];
     }
     return n;
@@ -287,7 +292,7 @@ static uint32_t lowest_group_with_room(void)
 {
     uint32_t g = 0;
 
-    while (g < N_GROUPS && live_in_group(g) == GROUP) {
+    while (g < N_GROUPS && live_in_group(g) == (g == 0 ? GROUP_0 : GROUP)) {
         g++;
     }
     return g;
@@ -316,7 +321,7 @@ static void take_at_random(void)
 
 static void give_at_random(void)
 {
-    uint32_t first = 1 + random_below(N_HANDLES - 1);
+    uint32_t first = N_NEVER + random_below(N_GIVEN);
     unsigned n = 0;
 
     for (uint32_t h = first; h < N_HANDLES && n < 200; h++) {

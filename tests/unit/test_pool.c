@@ -15,8 +15,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "cache.h"
 #include "os.h"
-#include "pool_impl.h"
 #include "zspool/compactor.h"
 
 static struct zs_pool *pool;
@@ -692,11 +692,14 @@ static void dump__names_classes_and_slots(void **state)
     assert_int_equal(zs_malloc(pool, 100, &h), 0);
     zs_free(pool, h);
     zs_pool_dump(pool, fds[1]);
+    caches_empty(pool);
+    zs_pool_dump(pool, fds[1]);
     close(fds[1]);
     assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
     close(fds[0]);
     assert_non_null(strstr(text, "slots"));
-    assert_non_null(strstr(text, " a.-\n")); /* live, free, not used yet */
+    assert_non_null(strstr(text, " ac")); /* live, in the thread's cache */
+    assert_non_null(strstr(text, " a.")); /* live, free */
 }
 
 #define POOL_TEST(name)                                                        \
