@@ -7,40 +7,19 @@
  *
  *     LD_PRELOAD=libjemalloc.so.2 bench_pool --benchmark_filter=^malloc/
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bm.h"
+#include "pool_for_all.h"
 #include "random.h"
-#include "zspool/pool.h"
 
 #define BATCH 64
 #define MIN_BYTES 64u
 #define MAX_BYTES 512u
 #define READ_BYTES 256u
-
-/* Of all threads of a case: made by thread 0. NULL: could not be made. */
-static struct zs_pool *shared_pool;
-
-static struct zs_pool *pool_for_all(struct bm_run *run)
-{
-    if (bm_thread_index(run) == 0 && zs_pool_create(NULL, &shared_pool) != 0) {
-        shared_pool = NULL;
-    }
-    bm_wait_all(run);
-    if (shared_pool == NULL) {
-        bm_skip(run, "no pool");
-    }
-    return shared_pool;
-}
-
-static void pool_end(struct bm_run *run)
-{
-    bm_wait_all(run);
-    if (bm_thread_index(run) == 0) {
-        zs_pool_destroy(shared_pool);
-    }
-}
 
 static uint64_t seed_of(const struct bm_run *run)
 {
@@ -368,14 +347,244 @@ static void malloc_sum(struct bm_run *run, int64_t n)
     free_blocks(live, n_live);
 }
 
+/* --- freed by whoever comes next --- */
+
+#define N_CROSS 4096u /* objects in flight */
+static _Atomic uintptr_t crossing[N_CROSS];
+
+static uintptr_t cross(uintptr_t raw, uint64_t *rng)
+{
+    return atomic_exchange_explicit(&crossing[random_below(rng, N_CROSS)], raw,
+                                    memory_order_acq_rel);
+}
+
+/* Question: what does a pair cost when objects of 64-512 bytes are freed by any
+ * thread?  Unit: ns/pair. */
+static void pool_churn_cross(struct bm_run *run, int64_t ignored)
+{
+    struct zs_pool *pool = pool_for_all(run);
+    uint64_t rng = seed_of(run);
+
+    (void)ignored;
+    if (pool == NULL) {
+        return;
+    }
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            zs_handle_t h = { 0 }, old;
+
+            if (zs_malloc(pool, random_size(&rng), &h) != 0) {
+                abort();
+            }
+            old.raw = (uint32_t)cross(h.raw, &rng);
+            if (old.raw != 0) {
+                zs_free(pool, old);
+            }
+        }
+    }
+    bm_wait_all(run);
+    for (uint32_t i = 0; bm_thread_index(run) == 0 && i < N_CROSS; i++) {
+        atomic_store_explicit(&crossing[i], 0, memory_order_relaxed);
+    }
+    pool_end(run);
+}
+
+static void malloc_churn_cross(struct bm_run *run, int64_t ignored)
+{
+    uint64_t rng = seed_of(run);
+
+    (void)ignored;
+    bm_wait_all(run);
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; i < BATCH; i++) {
+            free((void *)cross((uintptr_t)malloc(random_size(&rng)), &rng));
+        }
+    }
+    bm_wait_all(run);
+    for (uint32_t i = 0; bm_thread_index(run) == 0 && i < N_CROSS; i++) {
+        free((void *)atomic_exchange_explicit(&crossing[i], 0,
+                                              memory_order_relaxed));
+    }
+    bm_wait_all(run);
+}
+
+/* --- with their bytes written --- */
+
+static const char some_bytes[MAX_BYTES] = "written";
+
+/* Question: and with all bytes of the new object written?  Unit: ns/pair. */
+static void pool_churn_write(struct bm_run *run, int64_t n)
+{
+    struct zs_pool *pool = pool_for_all(run);
+    uint64_t rng = seed_of(run);
+    uint32_t n_live = (uint32_t)n;
+
+    if (pool == NULL) {
+        return;
+    }
+    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, 0);
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; live != NULL && i < BATCH; i++) {
+            zs_handle_t *h = &live[random_below(&rng, n_live)];
+
+            zs_free(pool, *h);
+            if (zs_obj_create(pool, some_bytes, random_size(&rng), h) != 0) {
+                abort();
+            }
+        }
+    }
+    free(live);
+    pool_end(run);
+}
+
+static void malloc_churn_write(struct bm_run *run, int64_t n)
+{
+    uint64_t rng = seed_of(run);
+    uint32_t n_live = (uint32_t)n;
+    void **live = fill_blocks(run, n_live, &rng, 0);
+
+    bm_wait_all(run);
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; live != NULL && i < BATCH; i++) {
+            void **p = &live[random_below(&rng, n_live)];
+            uint32_t size = random_size(&rng);
+
+            free(*p);
+            *p = malloc(size);
+            if (*p != NULL) {
+                memcpy(*p, some_bytes, size);
+            }
+        }
+    }
+    free_blocks(live, n_live);
+}
+
+/* Question: what does a pair cost when 64 objects are freed and made at once?
+ * Unit: ns/pair. */
+static void pool_batch_churn(struct bm_run *run, int64_t n)
+{
+    struct zs_pool *pool = pool_for_all(run);
+    uint64_t rng = seed_of(run);
+    uint32_t n_live = (uint32_t)n;
+    zs_handle_t handles[BATCH];
+    size_t sizes[BATCH];
+    uint32_t at[BATCH];
+
+    if (pool == NULL) {
+        return;
+    }
+    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, 0);
+    while (bm_next_batch(run, BATCH)) {
+        for (uint32_t i = 0; live != NULL && i < BATCH; i++) {
+            uint32_t part = n_live / BATCH; /* no object twice */
+
+            at[i] = i * part + random_below(&rng, part);
+            handles[i] = live[at[i]];
+            sizes[i] = random_size(&rng);
+        }
+        zs_free_batch(pool, handles, live != NULL ? BATCH : 0);
+        if (zs_malloc_batch(pool, sizes, live != NULL ? BATCH : 0, handles) !=
+            0) {
+            abort();
+        }
+        for (uint32_t i = 0; live != NULL && i < BATCH; i++) {
+            live[at[i]] = handles[i];
+        }
+    }
+    free(live);
+    pool_end(run);
+}
+
+/* --- the more there are --- */
+
+#define GROWTH_BYTES 32u
+
+static bool fits(struct bm_run *run, int64_t n)
+{
+    uint64_t need = (uint64_t)n * (GROWTH_BYTES + 40);
+    uint64_t have = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * 4096;
+
+    if (need > have) {
+        bm_skip(run, "not enough memory");
+    }
+    return need <= have;
+}
+
+/* Question: how does the price of a pair and a look grow with the number of
+ * objects (of 32 bytes)?  Unit: ns for free, malloc, write and read of random
+ * ones. */
+static void pool_growth(struct bm_run *run, int64_t n)
+{
+    char local[ZS_LOCAL_COPY_BYTES];
+    uint64_t rng = seed_of(run), sum = 0;
+    uint32_t n_live = (uint32_t)n;
+    struct zs_pool *pool = fits(run, n) ? pool_for_all(run) : NULL;
+
+    if (pool == NULL) {
+        return;
+    }
+    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, GROWTH_BYTES);
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; live != NULL && i < BATCH; i++) {
+            zs_handle_t *h = &live[random_below(&rng, n_live)];
+
+            zs_free(pool, *h);
+            if (zs_obj_create(pool, some_bytes, GROWTH_BYTES, h) != 0) {
+                abort();
+            }
+            sum += *(const unsigned char *)zs_obj_read_begin(
+                pool, live[random_below(&rng, n_live)], local);
+            zs_obj_read_end(pool);
+        }
+    }
+    bm_use(&sum);
+    free(live);
+    pool_end(run);
+}
+
+static void malloc_growth(struct bm_run *run, int64_t n)
+{
+    uint64_t rng = seed_of(run), sum = 0;
+    uint32_t n_live = (uint32_t)n;
+    void **live =
+        fits(run, n) ? fill_blocks(run, n_live, &rng, GROWTH_BYTES) : NULL;
+
+    while (bm_next_batch(run, BATCH)) {
+        for (int i = 0; live != NULL && i < BATCH; i++) {
+            void **p = &live[random_below(&rng, n_live)];
+
+            free(*p);
+            *p = malloc(GROWTH_BYTES);
+            if (*p != NULL) {
+                memcpy(*p, some_bytes, GROWTH_BYTES);
+            }
+            sum += *(unsigned char *)live[random_below(&rng, n_live)];
+        }
+    }
+    bm_use(&sum);
+    free_blocks(live, n_live);
+}
+
+static const int64_t none[] = { 0, -1 };
+static const int64_t churn_objects[] = { 1000, 1000000, 10000000, -1 };
+static const int64_t growth_objects[] = { 10000,    100000,   1000000,
+                                          10000000, 50000000, -1 };
 static const int64_t sizes_bytes[] = { 32, 256, 1024, 3072, -1 };
 static const int64_t live_objects[] = { 1000, 1000000, -1 };
 
 const struct bm_case bm_cases[] = {
     { "pool/malloc_free", pool_malloc_free, sizes_bytes, "bytes", 2 },
     { "malloc/malloc_free", malloc_malloc_free, sizes_bytes, "bytes", 2 },
-    { "pool/churn", pool_churn, live_objects, "live_objects", 2 },
-    { "malloc/churn", malloc_churn, live_objects, "live_objects", 2 },
+    { "pool/churn", pool_churn, churn_objects, "live_objects", 4 },
+    { "malloc/churn", malloc_churn, churn_objects, "live_objects", 4 },
+    { "pool/churn_write", pool_churn_write, live_objects, "live_objects", 2 },
+    { "malloc/churn_write", malloc_churn_write, live_objects, "live_objects",
+      2 },
+    { "pool/churn_cross", pool_churn_cross, none, "", 2 },
+    { "malloc/churn_cross", malloc_churn_cross, none, "", 2 },
+    { "pool/batch_churn", pool_batch_churn, live_objects, "live_objects", 2 },
+    { "pool/growth", pool_growth, growth_objects, "live_objects", 0 },
+    { "malloc/growth", malloc_growth, growth_objects, "live_objects", 0 },
     { "pool/read", pool_read, live_objects, "live_objects", 2 },
     { "malloc/read", malloc_read, live_objects, "live_objects", 2 },
     { "pool/sum", pool_sum, live_objects, "live_objects", 0 },
