@@ -8,6 +8,7 @@
  *   everything that a mover or a replace takes away waits for a grace period.
  *
  * Writers in place
+ *   A few bytes are written in a section of the thread's cache (cache.h). Else:
  *   Pin the zspage, then look at the slot word again: if it changed, the
  *   object has moved, and the pin is on the wrong zspage. A zspage that is
  *   MOVING refuses pins; then the writer asks the mover to stop, which it does
@@ -21,7 +22,7 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "pool_impl.h"
+#include "cache.h"
 #include "rcu.h"
 #include "sized_read.h"
 
@@ -178,26 +179,53 @@ uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func)
     }
 }
 
+/* Between two pages, maybe: whoever moves bytes is kept off by the caller. */
+static int write_at(struct zs_pool *pool, uint32_t w, size_t offset,
+                    const void *data, size_t len)
+{
+    struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
+    size_t size = zspage_slot_bytes(zp);
+
+    if (offset > size || len > size - offset) {
+        return -ERANGE;
+    }
+    zspage_copy_in(pool->arena, zp, zs_slot_index(w) * size + offset, data,
+                   len);
+    return 0;
+}
+
+static int write_pinned(struct zs_pool *pool, uint32_t h, size_t offset,
+                        const void *data, size_t len)
+{
+    uint32_t w;
+    int err;
+
+    zs_read_lock();
+    w = pin_object(pool, h, "zs_obj_write");
+    err = write_at(pool, w, offset, data, len);
+    zspage_unpin(zspage_at(pool, zs_slot_zspage(w)));
+    zs_read_unlock();
+    return err;
+}
+
+/* In a section of the thread's cache a few bytes need no pin (cache.h). */
 int zs_obj_write(struct zs_pool *pool, zs_handle_t h, size_t offset,
                  const void *data, size_t len)
 {
-    struct zspage *zp;
+    struct zs_cache *c = cache_at_hand(pool);
+    bool fast = false;
+    int err = 0;
     uint32_t w;
-    size_t size;
-    int err = -ERANGE;
 
-    zs_read_lock();
-    w = pin_object(pool, h.raw, __func__);
-    zp = zspage_at(pool, zs_slot_zspage(w));
-    size = zspage_slot_bytes(zp);
-    if (offset <= size && len <= size - offset) {
-        zspage_copy_in(pool->arena, zp, zs_slot_index(w) * size + offset, data,
-                       len);
-        err = 0;
+    if (c && h.raw < c->n_handles && len <= ZS_CACHE_LARGEST_BYTES &&
+        cache_try_enter(c)) {
+        fast = cache_fast_class(c, h.raw, ZS_SLOT_LIVE, &w) != 0;
+        if (fast) {
+            err = write_at(pool, w, offset, data, len);
+        }
+        cache_leave(c);
     }
-    zspage_unpin(zp);
-    zs_read_unlock();
-    return err;
+    return fast ? err : write_pinned(pool, h.raw, offset, data, len);
 }
 
 /* --- replacing --- */
@@ -273,7 +301,8 @@ static bool stays_in(const struct zs_pool *pool, const struct zspage *zp,
                pages_for_slots(size, 1) == zp->n_pages;
     }
     return size <= ZS_LARGEST_CLASS_BYTES &&
-           zs_size_class_of(size) + 1 == number;
+           number - 1 >= zs_size_class_of(size) &&
+           number - 1 <= class_for_new(pool, size);
 }
 
 /* In a read section, so what `word` leads to stays as it is, moved or not. */

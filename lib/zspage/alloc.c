@@ -8,14 +8,24 @@
  *   written and the handle's slot word is published. The pin keeps movers off
  *   in between. zs_obj_replace() (access.c) shares the first step.
  *
+ *   Small ones mostly come from the thread's cache and go back there (cache.h):
+ *   zs_malloc(), zs_obj_create() and zs_free() are that fast path, and what is
+ *   done where it does not do is in functions of their own.
+ *
  * Locking: the class lock, for a few list operations. Never waits for readers.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "cache.h"
 #include "rcu.h"
 
 /* --- slots --- */
+
+static bool is_cached_size(size_t size)
+{
+    return size - 1 < ZS_CACHE_LARGEST_BYTES;
+}
 
 int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
                          struct zspage **zp)
@@ -37,10 +47,20 @@ int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
     }
 }
 
+unsigned class_for_new(const struct zs_pool *pool, size_t size)
+{
+    uint64_t used =
+        atomic_load_explicit(&pool->arena->budget.used, memory_order_relaxed);
+
+    return is_cached_size(size)
+               ? zs_cache_sizes_for(used)[ZS_CACHE_SIZE_INDEX(size)] - 1u
+               : zs_size_class_of(size);
+}
+
 static int place_in_class(struct zs_pool *pool, size_t size, uint32_t h,
                           struct zspage **zp, unsigned *idx)
 {
-    struct zs_class *cl = &pool->classes[zs_size_class_of(size)];
+    struct zs_class *cl = &pool->classes[class_for_new(pool, size)];
     int err = class_lock_with_room(pool, cl, zp);
     bool pinned;
 
@@ -108,30 +128,6 @@ int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
     return 0;
 }
 
-/* --- through the thread's cache --- */
-
-/* A live object, when the cache has none of its class; 0: none to be had. */
-__attribute__((noinline)) static uint32_t
-malloc_refilled(struct zs_pool *pool, struct zs_cache *c, unsigned class_idx)
-{
-    uint32_t h = c ? cache_malloc_near(c, class_idx) : 0;
-
-    if (h == 0 && c && cache_refill(c, class_idx)) {
-        h = cache_malloc(pool, c, class_idx);
-    }
-    return h;
-}
-
-/* A live object; 0: none to be had that way. */
-static inline uint32_t malloc_cached(struct zs_pool *pool, size_t size)
-{
-    struct zs_cache *c = cache_of_thread(pool);
-    unsigned class_idx = zs_size_class_of_small(size);
-    uint32_t h = c ? cache_malloc(pool, c, class_idx) : 0;
-
-    return h != 0 ? h : malloc_refilled(pool, c, class_idx);
-}
-
 /* --- the public functions --- */
 
 __attribute__((noinline)) static int
@@ -155,10 +151,15 @@ create(struct zs_pool *pool, const void *data, size_t size, zs_handle_t *out)
     return 0;
 }
 
-int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
+/* --- through the thread's cache --- */
+
+/* Where the fast path did not do. */
+__attribute__((noinline)) static int malloc_slowly(struct zs_pool *pool,
+                                                   size_t size,
+                                                   zs_handle_t *out)
 {
-    uint32_t h =
-        size - 1 < ZS_CACHE_LARGEST_BYTES ? malloc_cached(pool, size) : 0;
+    struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
+    uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
 
     if (h == 0) {
         return create(pool, NULL, size, out);
@@ -167,38 +168,79 @@ int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
     return 0;
 }
 
-/* Nobody else knows the handle, so the bytes may be written under a pin, like
- * those of any live object. */
-static void fill_object(struct zs_pool *pool, uint32_t h, const void *data,
-                        size_t size)
+int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
 {
-    struct zspage *zp;
-    uint32_t w;
+    struct zs_cache *c = cache_at_hand(pool);
+    uint32_t h, w;
 
-    zs_read_lock();
-    w = pin_object(pool, h, "zs_obj_create");
-    zp = zspage_at(pool, zs_slot_zspage(w));
-    zspage_copy_in(pool->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp),
-                   data, size);
-    /* Release, with the pin's: who is told of the handle sees the bytes. */
-    zspage_unpin(zp);
-    zs_read_unlock();
+    if (!is_cached_size(size) || !c || !cache_try_enter(c)) {
+        return malloc_slowly(pool, size, out);
+    }
+    h = cache_pop(c, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &w);
+    if (__builtin_expect(h == 0, 0)) {
+        cache_leave(c);
+        return malloc_slowly(pool, size, out);
+    }
+    cache_turn_word(c, h, w);
+    cache_leave(c);
+    out->raw = h;
+    return 0;
+}
+
+__attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
+                                                   const void *data,
+                                                   size_t size,
+                                                   zs_handle_t *out)
+{
+    struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
+    uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
+    int err;
+
+    if (h == 0) {
+        return create(pool, data, size, out);
+    }
+    out->raw = h;
+    /* Nobody else knows the handle, so it may be written like any other. */
+    err = zs_obj_write(pool, *out, 0, data, size);
+    ZS_CHECK(err == 0);
+    return 0;
+}
+
+/* In a section, of a handle that was popped. */
+static void write_new(struct zs_cache *c, uint32_t w, const void *data,
+                      size_t size)
+{
+    char *p = cache_bytes_of(c, w, 0, size);
+
+    if (p) {
+        memcpy(p, data, size);
+    } else { /* in two pages */
+        struct zspage *zp = zspage_at(c->pool, zs_slot_zspage(w));
+
+        zspage_copy_in(c->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp),
+                       data, size);
+    }
 }
 
 int zs_obj_create(struct zs_pool *pool, const void *data, size_t size,
                   zs_handle_t *out)
 {
-    uint32_t h;
+    struct zs_cache *c = cache_at_hand(pool);
+    uint32_t h, w;
 
-    if (size - 1 < ZS_CACHE_LARGEST_BYTES) {
-        h = malloc_cached(pool, size);
-        if (h != 0) {
-            fill_object(pool, h, data, size);
-            out->raw = h;
-            return 0;
-        }
+    if (!is_cached_size(size) || !c || !cache_try_enter(c)) {
+        return create_slowly(pool, data, size, out);
     }
-    return create(pool, data, size, out);
+    h = cache_pop(c, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &w);
+    if (__builtin_expect(h == 0, 0)) {
+        cache_leave(c);
+        return create_slowly(pool, data, size, out);
+    }
+    write_new(c, w, data, size);
+    cache_turn_word(c, h, w);
+    cache_leave(c);
+    out->raw = h;
+    return 0;
 }
 
 /* Under the class lock: always possible. */
@@ -228,22 +270,31 @@ static void free_locked(struct zs_pool *pool, uint32_t h)
 }
 
 /* Where the fast path did not do. */
-__attribute__((noinline)) static void
-free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
+__attribute__((noinline)) static void free_slowly(struct zs_pool *pool,
+                                                  zs_handle_t h)
 {
-    if (!c || !cache_make_room(c, h) || !cache_free(pool, c, h)) {
-        free_locked(pool, h);
+    struct zs_cache *c = cache_of_thread(pool);
+
+    if (h.raw >= pool->handles.n_handles) {
+        bad_handle(pool, h.raw, "zs_free");
+    }
+    if (!c || !cache_free_slowly(c, h.raw)) {
+        free_locked(pool, h.raw);
     }
 }
 
 void zs_free(struct zs_pool *pool, zs_handle_t h)
 {
-    struct zs_cache *c = cache_of_thread(pool);
+    struct zs_cache *c = cache_at_hand(pool);
+    bool done;
 
-    if (h.raw >= pool->handles.n_handles) {
-        bad_handle(pool, h.raw, __func__);
+    if (!c || h.raw >= c->n_handles || !cache_try_enter(c)) {
+        free_slowly(pool, h);
+        return;
     }
-    if (!c || !cache_free(pool, c, h.raw)) {
-        free_slowly(pool, c, h.raw);
+    done = cache_take_back(c, h.raw);
+    cache_leave(c);
+    if (__builtin_expect(!done, 0)) {
+        free_slowly(pool, h);
     }
 }

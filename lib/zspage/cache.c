@@ -2,13 +2,65 @@
 /* cache.c - filling and emptying caches; see cache.h. */
 #include "cache.h"
 
+#include <string.h>
+
 #include "rcu.h"
 
-#define SEVERAL 4u      /* handles in a bin, of which half can be spared */
-#define NEAR_CLASSES 4u /* in which a malloc may look before the class lock */
+#define LEAST_CAPACITY 4u  /* of a bin that is used */
+#define SHARE_OUT_AFTER 4096u /* slow paths, without any need */
+#define TOGETHER ZS_HANDLES_TOGETHER
 
-/* --- how much a cache may hold --- */
+bool cache_enter(struct zs_cache *c)
+{
+    unsigned mode;
 
+    zs_section_enter(&c->section);
+    mode = atomic_load_explicit(&c->mode, memory_order_acquire);
+    if (mode & ZS_CACHE_FENCED) {
+        zs_section_enter_fenced(&c->section);
+        mode = atomic_load_explicit(&c->mode, memory_order_acquire);
+    }
+    if (mode & ZS_CACHE_STOP) {
+        zs_section_leave(&c->section);
+        return false;
+    }
+    return true;
+}
+
+/* --- bins --- */
+
+static uint32_t *bin_base(struct zs_cache *c, unsigned n)
+{
+    return c->handles + zs_cache_sizes.first[n];
+}
+
+static unsigned bin_held(struct zs_cache *c, unsigned n)
+{
+    return (unsigned)(bin_top(&c->bins[n]) - bin_base(c, n));
+}
+
+static unsigned bin_capacity(struct zs_cache *c, unsigned n)
+{
+    return (unsigned)(c->bins[n].end - bin_base(c, n));
+}
+
+/* In a section, or a thief: with its bytes. */
+static void set_capacity(struct zs_cache *c, unsigned n, unsigned capacity)
+{
+    uint64_t granted = atomic_load_explicit(&c->granted, memory_order_relaxed);
+    uint64_t had = bin_capacity(c, n);
+
+    ZS_ASSERT(capacity >= bin_held(c, n));
+    c->bins[n].end = bin_base(c, n) + capacity;
+    atomic_store_explicit(&c->granted,
+                          granted +
+                              (capacity - had) * zs_cache_sizes.slot_bytes[n],
+                          memory_order_relaxed);
+}
+
+/* --- how much they may hold --- */
+
+/* In a section, or a thief. */
 static void set_quota(struct zs_cache *c)
 {
     struct zs_pool *pool = c->pool;
@@ -23,73 +75,119 @@ static void set_quota(struct zs_cache *c)
     /* relaxed, as n: a bound that others may change at the same time */
     atomic_store_explicit(&c->quota, all / (n > 0 ? n : 1),
                           memory_order_relaxed);
+    c->bin_of = zs_cache_sizes_for(used);
 }
 
-bool cache_enter_by_mode(struct zs_cache *c)
+static uint64_t left_of_quota(const struct zs_cache *c)
 {
-    zs_section_enter_fenced(&c->section);
-    if (atomic_load_explicit(&c->mode, memory_order_acquire) & ZS_CACHE_STOP) {
-        zs_section_leave(&c->section);
-        return false;
-    }
-    return true;
+    uint64_t granted = atomic_load_explicit(&c->granted, memory_order_relaxed);
+    uint64_t quota = atomic_load_explicit(&c->quota, memory_order_relaxed);
+
+    return quota > granted ? quota - granted : 0;
+}
+
+/* In a section: let a bin hold twice as many as now, as far as the quota goes.
+ * False: no further. */
+static bool widen(struct zs_cache *c, unsigned n)
+{
+    unsigned bytes = zs_cache_sizes.slot_bytes[n];
+    unsigned had = bin_capacity(c, n);
+    unsigned most = zs_cache_sizes.most[n];
+    uint64_t left = left_of_quota(c) / bytes;
+    unsigned more = had < LEAST_CAPACITY ? LEAST_CAPACITY : had;
+
+    more = more < most - had ? more : most - had;
+    more = more < left ? more : (unsigned)left;
+    set_capacity(c, n, had + more);
+    c->in_use[n] |= more > 0;
+    return more > 0 || had == most;
 }
 
 /* --- handles without a slot --- */
 
+/* In a section. Returns how many. */
+static unsigned take_stock(struct zs_cache *c, uint32_t *handles, unsigned n)
+{
+    unsigned taken = 0;
+
+    while (taken < n && c->n_stock > 0) {
+        handles[taken++] = c->stock[--c->n_stock];
+    }
+    return taken;
+}
+
+/* In a section. Returns how many of them found room. */
+static unsigned give_stock(struct zs_cache *c, const uint32_t *handles,
+                           unsigned n)
+{
+    unsigned given = 0;
+
+    while (given < n && c->n_stock < ZS_CACHE_STOCK) {
+        c->stock[c->n_stock++] = handles[given++];
+    }
+    return given;
+}
+
+/* A whole cache line of slot words at once, so that what is left over stays
+ * with this thread. Returns how many there are in `handles` now. */
+static unsigned add_fresh(struct zs_pool *pool, uint32_t *handles, unsigned had,
+                          unsigned want)
+{
+    unsigned n = (want - had + TOGETHER - 1) / TOGETHER * TOGETHER;
+    int taken = zs_handles_take(&pool->handles, handles + had, n);
+
+    return taken > 0 ? had + (unsigned)taken : had;
+}
+
+static void give_handles(struct zs_cache *c, const uint32_t *handles,
+                         unsigned n)
+{
+    unsigned given = 0;
+
+    if (cache_enter(c)) {
+        given = give_stock(c, handles, n);
+        cache_leave(c);
+    }
+    if (given < n) {
+        zs_handles_give(&c->pool->handles, handles + given, n - given);
+    }
+}
+
 int cache_take_handle(struct zs_pool *pool, uint32_t *h)
 {
     struct zs_cache *c = cache_of_thread(pool);
-    bool has_cache = c && cache_enter(c);
-    uint32_t fresh[ZS_HANDLES_TOGETHER];
-    int n;
+    uint32_t fresh[TOGETHER];
+    unsigned n = 0;
+    int taken;
 
-    if (has_cache) {
-        *h = c->n_stock > 0 ? c->stock[--c->n_stock] : 0;
+    if (!c) {
+        taken = zs_handles_take(&pool->handles, h, 1);
+        return taken < 0 ? taken : 0;
+    }
+    if (cache_enter(c)) {
+        n = take_stock(c, h, 1);
         cache_leave(c);
-        if (*h != 0) {
-            return 0;
-        }
     }
-    n = zs_handles_take(&pool->handles, fresh,
-                        has_cache ? ZS_HANDLES_TOGETHER : 1);
-    if (n <= 0) {
-        return n;
+    if (n > 0) {
+        return 0;
     }
-    while (n > 1) {
-        cache_give_handle(pool, fresh[--n]);
+    taken = zs_handles_take(&pool->handles, fresh, TOGETHER);
+    if (taken < 0) {
+        return taken;
     }
     *h = fresh[0];
+    give_handles(c, fresh + 1, (unsigned)taken - 1);
     return 0;
 }
 
 void cache_give_handle(struct zs_pool *pool, uint32_t h)
 {
     struct zs_cache *c = cache_of_thread(pool);
-    uint32_t back[ZS_CACHE_STOCK / 2 + 1] = { h };
-    unsigned n = 1;
 
-    if (c && cache_enter(c)) {
-        if (c->n_stock == ZS_CACHE_STOCK) {
-            while (n <= ZS_CACHE_STOCK / 2) {
-                back[n++] = c->stock[--c->n_stock];
-            }
-        } else {
-            c->stock[c->n_stock++] = h;
-            n = 0;
-        }
-        cache_leave(c);
-    }
-    if (n > 0) {
-        zs_handles_give(&pool->handles, back, n);
-    }
-}
-
-static void give_handles(struct zs_pool *pool, const uint32_t *handles,
-                         unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        cache_give_handle(pool, handles[i]);
+    if (c) {
+        give_handles(c, &h, 1);
+    } else {
+        zs_handles_give(&pool->handles, &h, 1);
     }
 }
 
@@ -124,10 +222,11 @@ static void unbind_locked(struct zs_pool *pool, struct zs_class *cl, uint32_t h,
     }
 }
 
-void cache_unbind(struct zs_pool *pool, unsigned class_idx,
-                  const uint32_t *handles, unsigned n)
+/* Bound handles of one bin lose their slots. */
+static void unbind(struct zs_pool *pool, unsigned bin_number,
+                   const uint32_t *handles, unsigned n)
 {
-    struct zs_class *cl = &pool->classes[class_idx];
+    struct zs_class *cl = &pool->classes[bin_number - 1];
     uint32_t empty = 0;
 
     prefetch_slots(pool, handles, n);
@@ -146,10 +245,10 @@ void cache_unbind(struct zs_pool *pool, unsigned class_idx,
 
 /* Slots for up to n handles, as far as there is room without growing beyond
  * the next batch. Returns how many. */
-static unsigned bind(struct zs_pool *pool, unsigned class_idx,
+static unsigned bind(struct zs_pool *pool, unsigned bin_number,
                      const uint32_t *handles, unsigned n)
 {
-    struct zs_class *cl = &pool->classes[class_idx];
+    struct zs_class *cl = &pool->classes[bin_number - 1];
     struct zspage *zp;
     unsigned done = 0;
 
@@ -171,183 +270,295 @@ static unsigned bind(struct zs_pool *pool, unsigned class_idx,
     return done;
 }
 
-/* --- slots that can be spared --- */
+/* --- fair shares --- */
 
-/* In a section: the next bin with several handles, or else bin `own`. */
-static unsigned bin_to_spare(struct zs_cache *c, unsigned own)
-{
-    for (unsigned i = 0; i < c->n_bins; i++) {
-        c->hand = c->hand + 1 < c->n_bins ? c->hand + 1 : 0;
-        if (bin_n(&c->bins[c->hand]) >= SEVERAL) {
-            return c->hand;
-        }
-    }
-    return own;
-}
-
-/* In a section: take the handles out of a bin that have been there longest,
- * half of them and at least one. */
-static unsigned take_oldest(struct zs_cache *c, unsigned class_idx,
-                            uint32_t *handles)
-{
-    struct zs_bin *bin = &c->bins[class_idx];
-    unsigned n = bin_n(bin);
-    unsigned take = (n + 1) / 2;
-
-    for (unsigned i = 0; i < take; i++) {
-        handles[i] = bin->handles[i];
-    }
-    for (unsigned i = take; i < n; i++) {
-        bin->handles[i - take] = bin->handles[i];
-    }
-    bin_set_n(bin, n - take);
-    cache_add_bytes(c,
-                    0 - (uint64_t)take * zs_size_class(class_idx)->slot_bytes);
-    return take;
-}
-
-/* Give slots up: of class `own` where its bin is full, else where there are
- * most to spare. Returns how many. */
-static unsigned spare_some(struct zs_cache *c, unsigned own)
-{
-    uint32_t handles[ZS_BIN_HANDLES];
-    unsigned from, n;
-
-    if (!cache_enter(c)) {
-        return 0;
-    }
-    set_quota(c);
-    from = bin_n(&c->bins[own]) == ZS_BIN_HANDLES ? own : bin_to_spare(c, own);
-    n = take_oldest(c, from, handles);
-    cache_leave(c);
-    if (n > 0) {
-        cache_unbind(c->pool, from, handles, n);
-        give_handles(c->pool, handles, n);
-    }
-    return n;
-}
-
-bool cache_make_room(struct zs_cache *c, uint32_t h)
-{
-    uint32_t w = zs_slot_load(&c->pool->handles, h);
-    unsigned number = 0;
-
-    if (zs_slot_is_live(w)) {
-        number = atomic_load_explicit(&c->pool->fast_class[zs_slot_zspage(w)],
-                                      memory_order_relaxed);
-    }
-    return number - 1 < c->n_bins && spare_some(c, number - 1) > 0;
-}
-
-/* --- the slow part of malloc --- */
-
-uint32_t cache_malloc_near(struct zs_cache *c, unsigned class_idx)
-{
-    const struct zs_class *classes = c->pool->classes;
-    uint32_t most = classes[class_idx].slot_bytes / 8 * 9;
-    uint32_t h = 0;
-
-    if (atomic_load_explicit(&c->quota, memory_order_relaxed) >
-        c->pool->min_cache_bytes) {
-        return 0;
-    }
-    for (unsigned i = class_idx + 1;
-         h == 0 && i < c->n_bins && i <= class_idx + NEAR_CLASSES &&
-         classes[i].slot_bytes <= most;
-         i++) {
-        h = cache_malloc(c->pool, c, i);
-    }
-    return h;
-}
-
-static unsigned room_for(const struct zs_cache *c, unsigned class_idx)
+/*
+ * When the quota is used up, every bin in use gets equally many handles (but
+ * for small slots, whose bins have a most). That is close to the best there
+ * is: a load of random sizes meets the end of a bin of capacity k after some
+ * k * k / 4 steps, so a bin of few handles costs more than many bins of many
+ * gain.
+ */
+/* Of those in use; the rest of the quota once more for those that have not got
+ * their most, until it makes no difference. */
+static unsigned find_fair(struct zs_cache *c)
 {
     uint64_t quota = atomic_load_explicit(&c->quota, memory_order_relaxed);
-    uint64_t bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed);
-    uint64_t room = bytes < quota
-                        ? (quota - bytes) / zs_size_class(class_idx)->slot_bytes
-                        : 0;
+    unsigned before, fair = 0;
 
-    return room < ZS_BIN_HANDLES ? (unsigned)room : ZS_BIN_HANDLES;
+    do {
+        uint64_t left = quota, bytes = 0;
+
+        before = fair;
+        for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+            unsigned size = zs_cache_sizes.slot_bytes[n];
+            unsigned most = zs_cache_sizes.most[n];
+
+            if (c->in_use[n] && most > before) {
+                bytes += size;
+            } else if (c->in_use[n]) {
+                left -= (uint64_t)size * most;
+            }
+        }
+        fair = bytes > 0 ? (unsigned)(left / bytes) : before;
+    } while (fair != before);
+    return fair;
 }
 
-/* How many to fetch: twice as many as the last time, up to half of what a bin
- * holds, and within the quota. (The bin may hold some that a mover has.) */
-static unsigned n_wanted(struct zs_cache *c, unsigned class_idx)
+/* In a section. */
+static void drop_idle(struct zs_cache *c)
 {
-    struct zs_bin *bin = &c->bins[class_idx];
-    unsigned want = bin->want > 0 ? bin->want : 1;
-    unsigned room = room_for(c, class_idx);
-    unsigned left = ZS_BIN_HANDLES - bin_n(bin);
+    for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+        uint32_t *top = bin_top(&c->bins[n]);
 
-    room = room < left ? room : left;
-    bin->want = (uint16_t)(2 * want <= ZS_BIN_HANDLES / 2 ? 2 * want
-                                                          : ZS_BIN_HANDLES / 2);
-    return want < room ? want : room;
-}
-
-static unsigned take_handles(struct zs_pool *pool, uint32_t *handles,
-                             unsigned n)
-{
-    unsigned taken = 0;
-
-    while (taken < n && cache_take_handle(pool, &handles[taken]) == 0) {
-        taken++;
+        c->in_use[n] = c->in_use[n] && top != c->seen_top[n];
+        c->seen_top[n] = top;
     }
-    return taken;
+    c->n_slow = 0;
 }
 
-/* False: a thief is at work. */
-static bool fill_bin(struct zs_cache *c, unsigned class_idx,
-                     const uint32_t *handles, unsigned n)
+/* In a section: handles for each bin. Now and then, those that have not changed
+ * are left out. */
+static void find_shares(struct zs_cache *c, unsigned own, unsigned *shares)
 {
-    struct zs_bin *bin = &c->bins[class_idx];
+    unsigned fair;
+
+    if (c->n_slow > SHARE_OUT_AFTER) {
+        drop_idle(c);
+    }
+    c->in_use[own] = true;
+    fair = find_fair(c);
+    for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+        unsigned most = zs_cache_sizes.most[n];
+
+        shares[n] = !c->in_use[n] ? 0 : fair < most ? fair : most;
+    }
+}
+
+/* In a section: take the handles out of a bin that have been there longest. */
+static void take_oldest(struct zs_cache *c, unsigned n, uint32_t *handles,
+                        unsigned take)
+{
+    uint32_t *base = bin_base(c, n);
+    unsigned left = bin_held(c, n) - take;
+
+    memcpy(handles, base, take * sizeof(*handles));
+    memmove(base, base + take, left * sizeof(*handles));
+    bin_set_top(&c->bins[n], base + left);
+}
+
+/* Give the handles beyond a bin's share up. False: a thief is at work. */
+static bool cut_bin(struct zs_cache *c, unsigned n, unsigned share)
+{
+    uint32_t handles[ZS_CACHE_MOST_HANDLES];
+    unsigned held, take;
 
     if (!cache_enter(c)) {
         return false;
     }
-    ZS_ASSERT(bin_n(bin) + n <= ZS_BIN_HANDLES); /* only its thread fills it */
-    for (unsigned i = 0; i < n; i++) {
-        bin->handles[bin_n(bin)] = handles[i];
-        bin_set_n(bin, bin_n(bin) + 1);
+    held = bin_held(c, n);
+    take = held > share ? held - share : 0;
+    take_oldest(c, n, handles, take);
+    if (bin_capacity(c, n) > share) {
+        set_capacity(c, n, share);
     }
-    cache_add_bytes(c, (uint64_t)n * c->pool->classes[class_idx].slot_bytes);
     cache_leave(c);
+    if (take > 0) {
+        unbind(c->pool, n, handles, take);
+        give_handles(c, handles, take);
+    }
     return true;
 }
 
-/* Handles that a refill is to fetch; for fewer than two, the way without a
- * cache is as short. */
-static unsigned n_to_fetch(struct zs_cache *c, unsigned class_idx)
+/* First take from the rich, then give to the poor, for C2. */
+static void share_out(struct zs_cache *c, unsigned own)
 {
-    unsigned n = 0;
+    unsigned shares[ZS_CACHE_BINS];
 
-    if (room_for(c, class_idx) < SEVERAL) {
-        (void)spare_some(c, class_idx);
+    if (!cache_enter(c)) {
+        return;
+    }
+    find_shares(c, own, shares);
+    cache_leave(c);
+    for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+        if (!cut_bin(c, n, shares[n])) {
+            return;
+        }
     }
     if (cache_enter(c)) {
-        n = n_wanted(c, class_idx);
+        for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+            if (shares[n] > bin_capacity(c, n)) {
+                set_capacity(c, n, shares[n]);
+            }
+        }
         cache_leave(c);
     }
-    return n >= 2 ? n : 0;
 }
 
-bool cache_refill(struct zs_cache *c, unsigned class_idx)
+/* In a section, where a bin was found full or empty. True: there is no room
+ * left, and it has not had its share; or it is time to look which bins are
+ * still in use. */
+static bool wants_share(struct zs_cache *c, unsigned n)
 {
-    uint32_t handles[ZS_BIN_HANDLES];
-    unsigned n = n_to_fetch(c, class_idx);
-    unsigned bound;
-    bool filled;
+    c->n_slow++;
+    set_quota(c);
+    return !widen(c, n) && (!c->in_use[n] || c->n_slow > SHARE_OUT_AFTER);
+}
 
-    n = take_handles(c->pool, handles, n);
-    bound = n > 0 ? bind(c->pool, class_idx, handles, n) : 0;
-    give_handles(c->pool, handles + bound, n - bound);
-    filled = bound > 0 && fill_bin(c, class_idx, handles, bound);
-    if (bound > 0 && !filled) {
-        cache_unbind(c->pool, class_idx, handles, bound);
-        give_handles(c->pool, handles, bound);
+/* --- the slow part of malloc --- */
+
+/* In a section. */
+static uint32_t pop_live(struct zs_cache *c, unsigned n)
+{
+    uint32_t w;
+    uint32_t h = cache_pop(c, n, &w);
+
+    if (h != 0) {
+        cache_turn_word(c, h, w);
     }
-    return filled;
+    return h;
+}
+
+/* In a section, of a bin that had nothing to give: how many to fetch. (It may
+ * hold some that a mover has.) */
+static unsigned n_to_fetch(struct zs_cache *c, unsigned n)
+{
+    unsigned want = (bin_capacity(c, n) + 1) / 2;
+    unsigned room = bin_capacity(c, n) - bin_held(c, n);
+
+    return want < room ? want : room;
+}
+
+/* Bind handles and put them into the bin. What cannot be had, or kept, goes
+ * back. */
+static void fill_bin(struct zs_cache *c, unsigned n, const uint32_t *handles,
+                     unsigned had, unsigned want)
+{
+    unsigned bound = had > 0 ? bind(c->pool, n, handles,
+                                    had < want ? had : want)
+                             : 0;
+    unsigned kept = 0;
+
+    if (bound > 0 && cache_enter(c)) {
+        while (kept < bound && cache_push(c, n, handles[kept])) {
+            kept++;
+        }
+        cache_leave(c);
+    }
+    if (kept < bound) { /* a thief was there meanwhile */
+        unbind(c->pool, n, handles + kept, bound - kept);
+    }
+    if (kept < had) {
+        give_handles(c, handles + kept, had - kept);
+    }
+}
+
+/* Fetch handles for the bin of `size`. */
+static void refill(struct zs_cache *c, unsigned n)
+{
+    uint32_t handles[ZS_CACHE_MOST_HANDLES + TOGETHER];
+    unsigned want, had;
+
+    if (!cache_enter(c)) {
+        return;
+    }
+    want = n_to_fetch(c, n);
+    had = take_stock(c, handles, want);
+    cache_leave(c);
+    if (had < want) {
+        had = add_fresh(c->pool, handles, had, want);
+    }
+    fill_bin(c, n, handles, had, want);
+}
+
+uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size)
+{
+    unsigned n;
+    bool share;
+    uint32_t h;
+
+    if (!cache_enter(c)) {
+        return 0;
+    }
+    n = c->bin_of[ZS_CACHE_SIZE_INDEX(size)];
+    h = pop_live(c, n);
+    share = h == 0 && wants_share(c, n);
+    cache_leave(c);
+    if (h != 0) {
+        return h;
+    }
+    if (share) {
+        share_out(c, n);
+    }
+    refill(c, n);
+    if (cache_enter(c)) {
+        h = pop_live(c, n);
+        cache_leave(c);
+    }
+    return h;
+}
+
+/* --- the slow part of free --- */
+
+/* In a section: LIVE to CACHED, if there is room. */
+static bool push_dead(struct zs_cache *c, unsigned n, uint32_t h, uint32_t w)
+{
+    bool done = cache_push(c, n, h);
+
+    if (done) {
+        cache_turn_word(c, h, w);
+    }
+    return done;
+}
+
+/* Half of a full bin, and at least one handle, goes. */
+static void empty_half(struct zs_cache *c, unsigned n)
+{
+    uint32_t handles[ZS_CACHE_MOST_HANDLES];
+    unsigned take = 0;
+
+    if (cache_enter(c)) {
+        if (bin_top(&c->bins[n]) == c->bins[n].end) {
+            take = (bin_held(c, n) + 1) / 2;
+            take_oldest(c, n, handles, take);
+        }
+        cache_leave(c);
+    }
+    if (take > 0) {
+        unbind(c->pool, n, handles, take);
+        give_handles(c, handles, take);
+    }
+}
+
+bool cache_free_slowly(struct zs_cache *c, uint32_t h)
+{
+    bool done = false, share = false;
+    unsigned n;
+    uint32_t w;
+
+    if (!cache_enter(c)) {
+        return false;
+    }
+    n = cache_fast_class(c, h, ZS_SLOT_LIVE, &w);
+    if (n != 0 && !push_dead(c, n, h, w)) {
+        share = wants_share(c, n);
+    } else {
+        done = n != 0;
+        n = 0;
+    }
+    cache_leave(c);
+    if (n == 0) {
+        return done;
+    }
+    if (share) {
+        share_out(c, n);
+    }
+    empty_half(c, n);
+    if (cache_enter(c)) {
+        done = cache_take_back(c, h);
+        cache_leave(c);
+    }
+    return done;
 }
 
 /* --- thieves --- */
@@ -356,18 +567,17 @@ static void empty_bins_locked(struct zs_cache *c)
 {
     struct zs_pool *pool = c->pool;
 
-    for (unsigned i = 0; i < c->n_bins; i++) {
-        struct zs_bin *bin = &c->bins[i];
-        unsigned n = bin_n(bin);
+    for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+        unsigned held = bin_held(c, n);
 
-        bin->want = 0;
-        if (n > 0) {
-            cache_unbind(pool, i, bin->handles, n);
-            zs_handles_give(&pool->handles, bin->handles, n);
-            bin_set_n(bin, 0);
+        if (held > 0) {
+            unbind(pool, n, bin_base(c, n), held);
+            zs_handles_give(&pool->handles, bin_base(c, n), held);
+            bin_set_top(&c->bins[n], bin_base(c, n));
         }
+        set_capacity(c, n, 0);
+        c->in_use[n] = false;
     }
-    atomic_store_explicit(&c->bytes, 0, memory_order_relaxed);
 }
 
 void cache_empty_locked(struct zs_cache *c)
@@ -405,7 +615,7 @@ void caches_cut_locked(struct zs_pool *pool)
     wait_locked(pool);
     for (struct zs_cache *c = pool->caches; c; c = c->next) {
         set_quota(c);
-        if (atomic_load_explicit(&c->bytes, memory_order_relaxed) >
+        if (atomic_load_explicit(&c->granted, memory_order_relaxed) >
             atomic_load_explicit(&c->quota, memory_order_relaxed)) {
             empty_bins_locked(c);
         }
@@ -453,12 +663,28 @@ void caches_resume(struct zs_pool *pool)
     set_suspended(pool, false);
 }
 
-void caches_wait_for_sections(struct zs_pool *pool)
+/* --- movers --- */
+
+bool caches_are_hushed(const struct zs_pool *pool, const struct zspage *zp)
 {
+    /* acquire: pairs with caches_hush(); what sections wrote is there */
+    unsigned done = atomic_load_explicit(&pool->hush_done, memory_order_acquire);
+
+    return !class_is_cached(class_number(zp)) ||
+           (int16_t)(uint16_t)(done - zp->hush_seen) > 0;
+}
+
+void caches_hush(struct zs_pool *pool)
+{
+    unsigned number;
+
     zs_lock_acquire(&pool->caches_lock);
+    number = atomic_load_explicit(&pool->hush_begun, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->hush_begun, number, memory_order_relaxed);
     if (pool->caches) {
         wait_locked(pool);
     }
+    atomic_store_explicit(&pool->hush_done, number, memory_order_release);
     zs_lock_release(&pool->caches_lock);
 }
 
@@ -467,12 +693,10 @@ void caches_count(struct zs_pool *pool, uint64_t *slots, uint64_t *bytes)
     *slots = 0;
     *bytes = 0;
     zs_lock_acquire(&pool->caches_lock);
-    for (const struct zs_cache *c = pool->caches; c; c = c->next) {
-        for (unsigned i = 0; i < c->n_bins; i++) {
-            unsigned n = bin_n(&c->bins[i]);
-
-            *slots += n;
-            *bytes += (uint64_t)n * pool->classes[i].slot_bytes;
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+            *slots += bin_held(c, n);
+            *bytes += (uint64_t)bin_held(c, n) * zs_cache_sizes.slot_bytes[n];
         }
     }
     zs_lock_release(&pool->caches_lock);

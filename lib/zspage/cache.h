@@ -4,10 +4,12 @@
  *
  * Words
  *   bound handle  one that has a slot and no object: its slot word is CACHED
- *   bin           a thread's bound handles of one size class
+ *   bin           a thread's bound handles of one size class, a stack
+ *   capacity      how many a bin may hold just now
  *   stock         a thread's handles without a slot
- *   quota         bytes of slots that one cache may hold; all quotas of a pool
- *                 together are 0.25 % of the arena's footprint, at least 64 KiB
+ *   quota         bytes of slots that the bins of one cache may hold; all
+ *                 quotas of a pool together are 0.25 % of the arena's
+ *                 footprint, or min_cache_bytes if that is more
  *
  * Idea
  *   malloc takes a handle from a bin and turns its word from CACHED to LIVE;
@@ -16,13 +18,20 @@
  *   class lock, and handles stay with their thread, so that their slot words
  *   lie in cache lines of its own.
  *
+ *   What a bin may hold is counted beforehand (capacities), so that the fast
+ *   paths count nothing. Below the first handle of each bin stands a 0, whose
+ *   word is FREE, so that an empty bin needs no look of its own.
+ *
+ *   Bytes up to ZS_CACHE_LARGEST_BYTES are written in the section, too: who
+ *   moves bytes waits for it as who moves slots.
+ *
  * Against movers
  *   A cached slot is moved like a live one (without its bytes), and movers
  *   change slot words by compare-and-swap; caches use plain stores. They may,
  *   because a mover first clears fast_class of the zspages that it takes and
- *   waits for all sections (cache_wait_for_sections()):
- *     - a section that has seen fast_class set is waited for, so its store
- *       comes before any switch;
+ *   waits for all sections (caches_hush()), once for many zspages:
+ *     - a section that has seen fast_class set is waited for, so its stores
+ *       come before any copy or switch;
  *     - a section that sees it clear leaves the word alone, and the caller goes
  *       by the class lock or a pin.
  *   The word is read again after fast_class: if the mover was done and the
@@ -33,48 +42,57 @@
  * Against thieves
  *   Whoever wants the bins of another thread (compaction, shrink, the end of
  *   the pool) sets STOP and waits for its section. Nothing but sections and
- *   such a thief touches bins, stock and bytes. The owner's thread may sleep
- *   for as long as it likes.
+ *   such a thief touches bins and stock. The owner's thread may sleep for as
+ *   long as it likes.
  *
  * Invariants
  *   C1  a handle is in at most one bin, and its word is CACHED for as long
- *   C2  bytes == sum over bins of n * slot_bytes <= quota, but for a quota that
- *       was just lowered
+ *   C2  held bytes <= sum over bins of capacity * slot_bytes == granted <=
+ *       quota, but for a quota that was just lowered
  */
 #ifndef ZS_LIB_CACHE_H
 #define ZS_LIB_CACHE_H
 
+#include "cache_sizes.h"
 #include "pool_impl.h"
 #include "section.h"
 
-#define ZS_CACHE_LARGEST_BYTES 1024u
 #define ZS_CACHE_MIN_BYTES ((uint64_t)64 * 1024) /* by default */
 #define ZS_CACHE_SHARE 400u                      /* of the footprint: 0.25 % */
-#define ZS_BIN_HANDLES 63u /* so that a bin is four cache lines */
 #define ZS_CACHE_STOCK 512u
 
 struct zs_bin {
-    _Atomic uint16_t n; /* relaxed: others look at it for statistics */
-    uint16_t want;      /* handles to fetch next time */
-    uint32_t handles[ZS_BIN_HANDLES];
+    _Atomic(uint32_t *) top; /* where the next handle goes; relaxed: others look
+                              * at it for statistics */
+    uint32_t *end;           /* of its capacity */
 };
 
 #define ZS_CACHE_STOP 1u   /* a thief is at work: no sections */
 #define ZS_CACHE_FENCED 2u /* no membarrier here (section.h) */
 
 struct zs_cache {
+    /* what the fast paths look at */
     struct zs_section section;
-    _Atomic uint8_t mode;   /* changed by thieves, under caches_lock */
-    _Atomic uint64_t bytes; /* written by owner or thief */
-    _Atomic uint64_t quota; /* set by anybody, under caches_lock or not */
-    struct zs_pool *pool;   /* set once */
-    const void *thread;     /* set once: cache_thread.c */
-    struct zs_cache *next;  /* guarded by caches_lock */
-    uint32_t n_bins;        /* set once */
-    uint32_t hand;          /* bin to look at next for what can be spared */
+    _Atomic uint8_t mode;         /* changed by thieves, under caches_lock */
+    uint32_t n_handles;           /* set once, as all of the pool's here */
+    _Atomic uint32_t *slots;      /* the pool's slot words */
+    _Atomic uint16_t *fast_class; /* the pool's */
+    const uint16_t *bin_of;       /* cache_sizes.h; the owner changes it */
+    char *zspages;                /* the pool's, as an array */
+    const struct zs_arena *arena; /* set once */
+    struct zs_pool *pool;         /* set once */
+    _Alignas(64) struct zs_bin bins[ZS_CACHE_BINS];
+
+    _Atomic uint64_t granted; /* C2; owner in a section, or thief */
+    _Atomic uint64_t quota;   /* set by anybody, under caches_lock or not */
+    const void *thread;       /* set once: cache_thread.c */
+    struct zs_cache *next;    /* guarded by caches_lock */
+    uint32_t n_slow;          /* slow paths since bins in use were looked for */
     uint32_t n_stock;
     uint32_t stock[ZS_CACHE_STOCK];
-    _Alignas(64) struct zs_bin bins[];
+    uint32_t *seen_top[ZS_CACHE_BINS]; /* when looked for last */
+    bool in_use[ZS_CACHE_BINS]; /* has a share of the quota */
+    uint32_t handles[];                /* of all bins */
 };
 
 /* The calling thread's caches of the pools that it used last. */
@@ -94,29 +112,41 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes);
 /* The pool's end: every slot and handle goes back. */
 void caches_destroy(struct zs_pool *pool);
 
-/* NULL: there is no memory for one. */
-static inline struct zs_cache *cache_of_thread(struct zs_pool *pool)
+/* NULL: it has none yet, or not at hand. */
+static inline struct zs_cache *cache_at_hand(const struct zs_pool *pool)
 {
     const struct zs_cache_of *hot =
         &zs_hot_caches[pool->cache_id % ZS_HOT_CACHES];
 
-    return hot->pool_id == pool->cache_id ? hot->cache : cache_find(pool);
+    return __builtin_expect(hot->pool_id == pool->cache_id, 1) ? hot->cache
+                                                               : NULL;
+}
+
+/* NULL: there is no memory for one. */
+static inline struct zs_cache *cache_of_thread(struct zs_pool *pool)
+{
+    struct zs_cache *c = cache_at_hand(pool);
+
+    return c ? c : cache_find(pool);
 }
 
 /* --- sections --- */
 
-/* Where the mode is not 0, as of an entered section. False: left again. */
-bool cache_enter_by_mode(struct zs_cache *c);
-
-/* False: a thief is at work. acquire: pairs with the thief's release, so its
- * changes of the bins are seen. */
-static inline bool cache_enter(struct zs_cache *c)
+/* For the fast paths: false also where a section costs a fence. acquire: pairs
+ * with the thief's release, so its changes of the bins are seen. */
+static inline bool cache_try_enter(struct zs_cache *c)
 {
     zs_section_enter(&c->section);
-    return __builtin_expect(
-               atomic_load_explicit(&c->mode, memory_order_acquire) == 0, 1) ||
-           cache_enter_by_mode(c);
+    if (__builtin_expect(
+            atomic_load_explicit(&c->mode, memory_order_acquire) == 0, 1)) {
+        return true;
+    }
+    zs_section_leave(&c->section);
+    return false;
 }
+
+/* False: a thief is at work. */
+bool cache_enter(struct zs_cache *c);
 
 static inline void cache_leave(struct zs_cache *c)
 {
@@ -125,133 +155,116 @@ static inline void cache_leave(struct zs_cache *c)
 
 /* In a section: the class number of handle h, whose word in *w is in `state`
  * and may be changed by a plain store until the section ends. 0: not so. */
-static inline unsigned cache_fast_class(const struct zs_pool *pool, uint32_t h,
+static inline unsigned cache_fast_class(const struct zs_cache *c, uint32_t h,
                                         unsigned state, uint32_t *w)
 {
-    const _Atomic uint32_t *slot = &pool->handles.slots[h];
+    const _Atomic uint32_t *slot = &c->slots[h];
     unsigned number;
 
     *w = atomic_load_explicit(slot, memory_order_relaxed);
-    if (zs_slot_state(*w) != state) {
+    if (__builtin_expect(zs_slot_state(*w) != state, 0)) {
         return 0;
     }
-    number = atomic_load_explicit(&pool->fast_class[zs_slot_zspage(*w)],
+    number = atomic_load_explicit(&c->fast_class[zs_slot_zspage(*w)],
                                   memory_order_acquire);
-    return atomic_load_explicit(slot, memory_order_relaxed) == *w ? number : 0;
-}
-
-static inline void cache_add_bytes(struct zs_cache *c, uint64_t bytes)
-{
-    uint64_t now = atomic_load_explicit(&c->bytes, memory_order_relaxed);
-
-    atomic_store_explicit(&c->bytes, now + bytes, memory_order_relaxed);
-}
-
-static inline unsigned bin_n(const struct zs_bin *bin)
-{
-    return atomic_load_explicit(&bin->n, memory_order_relaxed);
-}
-
-static inline void bin_set_n(struct zs_bin *bin, unsigned n)
-{
-    atomic_store_explicit(&bin->n, (uint16_t)n, memory_order_relaxed);
-}
-
-/* --- the two fast paths; 0 and false: go the slow way --- */
-
-/* A live object of size class `class_idx`. */
-static inline uint32_t cache_malloc(struct zs_pool *pool, struct zs_cache *c,
-                                    unsigned class_idx)
-{
-    struct zs_bin *bin = &c->bins[class_idx];
-    unsigned n, number;
-    uint32_t h, w;
-
-    ZS_ASSERT(class_idx < c->n_bins);
-    if (!cache_enter(c)) {
+    if (__builtin_expect(atomic_load_explicit(slot, memory_order_relaxed) != *w,
+                         0)) {
         return 0;
     }
-    n = bin_n(bin);
-    h = n > 0 ? bin->handles[n - 1] : 0; /* the word of handle 0 is FREE */
-    number = cache_fast_class(pool, h, ZS_SLOT_CACHED, &w);
-    if (number == 0) {
-        cache_leave(c);
-        return 0;
-    }
-    bin_set_n(bin, n - 1);
-    cache_add_bytes(c, 0 - (uint64_t)zs_size_class(class_idx)->slot_bytes);
-    /* relaxed: the object has no bytes yet; who is told of the handle is told
-     * by the caller's own means */
-    atomic_store_explicit(&pool->handles.slots[h],
-                          zs_slot_in_state(w, ZS_SLOT_LIVE),
+    return number;
+}
+
+/* LIVE to CACHED or back. Relaxed: the object has no bytes yet, or they come
+ * with the caller's own means of telling the handle. */
+static inline void cache_turn_word(const struct zs_cache *c, uint32_t h,
+                                   uint32_t w)
+{
+    _Static_assert((ZS_SLOT_LIVE ^ ZS_SLOT_CACHED) == 3, "both bits change");
+    atomic_store_explicit(&c->slots[h], w ^ (ZS_SLOT_LIVE ^ ZS_SLOT_CACHED),
                           memory_order_relaxed);
-    cache_leave(c);
+}
+
+/* --- the fast paths: all in a section; 0 and false: go the slow way --- */
+
+static inline uint32_t *bin_top(const struct zs_bin *bin)
+{
+    return atomic_load_explicit(&bin->top, memory_order_relaxed);
+}
+
+static inline void bin_set_top(struct zs_bin *bin, uint32_t *top)
+{
+    atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+}
+
+/* Take a handle out of a bin; its word is in *w, still CACHED. */
+static inline uint32_t cache_pop(struct zs_cache *c, unsigned bin_number,
+                                 uint32_t *w)
+{
+    struct zs_bin *bin = &c->bins[bin_number];
+    uint32_t *top = bin_top(bin);
+    uint32_t h = top[-1];
+
+    if (__builtin_expect(cache_fast_class(c, h, ZS_SLOT_CACHED, w) == 0, 0)) {
+        return 0;
+    }
+    bin_set_top(bin, top - 1);
     return h;
 }
 
-/* In a section. */
-static inline bool cache_push(struct zs_cache *c, unsigned class_idx,
+static inline bool cache_push(struct zs_cache *c, unsigned bin_number,
                               uint32_t h)
 {
-    struct zs_bin *bin = &c->bins[class_idx];
-    unsigned n = bin_n(bin);
-    uint64_t bytes = atomic_load_explicit(&c->bytes, memory_order_relaxed) +
-                     zs_size_class(class_idx)->slot_bytes;
+    struct zs_bin *bin = &c->bins[bin_number];
+    uint32_t *top = bin_top(bin);
 
-    if (n == ZS_BIN_HANDLES ||
-        bytes > atomic_load_explicit(&c->quota, memory_order_relaxed)) {
+    if (__builtin_expect(top == bin->end, 0)) {
         return false;
     }
-    bin->handles[n] = h;
-    bin_set_n(bin, n + 1);
-    atomic_store_explicit(&c->bytes, bytes, memory_order_relaxed);
+    *top = h;
+    bin_set_top(bin, top + 1);
     return true;
 }
 
-/* Of a handle in range. */
-static inline bool cache_free(struct zs_pool *pool, struct zs_cache *c,
-                              uint32_t h)
+/* Free a handle in range. */
+static inline bool cache_take_back(struct zs_cache *c, uint32_t h)
 {
-    unsigned number;
     uint32_t w;
+    unsigned number = cache_fast_class(c, h, ZS_SLOT_LIVE, &w);
 
-    if (!cache_enter(c)) {
+    if (__builtin_expect(number == 0, 0) || !cache_push(c, number, h)) {
         return false;
     }
-    number = cache_fast_class(pool, h, ZS_SLOT_LIVE, &w);
-    if (number - 1 >= c->n_bins || !cache_push(c, number - 1, h)) {
-        cache_leave(c);
-        return false;
-    }
-    /* relaxed: as in cache_malloc() */
-    atomic_store_explicit(&pool->handles.slots[h],
-                          zs_slot_in_state(w, ZS_SLOT_CACHED),
-                          memory_order_relaxed);
-    cache_leave(c);
+    cache_turn_word(c, h, w);
     return true;
 }
 
-/* --- cache.c: no lock held --- */
+/* Where the bytes of slot word `w` are, of a class of caches; they may be
+ * written until the section ends. `len` lie side by side, or else NULL. */
+static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w,
+                                   size_t at, size_t len)
+{
+    const struct zspage *zp =
+        (const void *)(c->zspages +
+                       (size_t)zs_slot_zspage(w) * ZS_GRANULE_BYTES);
+    size_t room;
+    char *p = zspage_bytes(
+        c->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp) + at, len,
+        &room);
 
-/*
- * A live object of a class a little larger, where quotas are small: a cache
- * that holds two or three handles of each class finds every third bin empty,
- * and the class lock costs more than a few bytes of a small pool. 0: none.
- */
-uint32_t cache_malloc_near(struct zs_cache *c, unsigned class_idx);
-/* Fetch bound handles of a class. False: none. */
-bool cache_refill(struct zs_cache *c, unsigned class_idx);
-/* Make room for one more handle of the class of `h`, which is live. False: it
- * cannot be cached just now. */
-bool cache_make_room(struct zs_cache *c, uint32_t h);
+    return __builtin_expect(room == len, 1) ? p : NULL;
+}
+
+/* --- cache.c: no lock held, no section --- */
+
+/* A bound handle of a size up to ZS_CACHE_LARGEST_BYTES, fetched if there is
+ * none; its object is LIVE. 0: none to be had that way. */
+uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size);
+/* Free a handle in range, after making room. False: not that way. */
+bool cache_free_slowly(struct zs_cache *c, uint32_t h);
 
 /* A handle without a slot. 0 or a negative errno. */
 int cache_take_handle(struct zs_pool *pool, uint32_t *h);
 void cache_give_handle(struct zs_pool *pool, uint32_t h);
-
-/* Bound handles lose their slots. All of one class. */
-void cache_unbind(struct zs_pool *pool, unsigned class_idx,
-                  const uint32_t *handles, unsigned n);
 
 /* With caches_lock held, of a cache that nobody else can use just now:
  * everything in it goes back. */
@@ -259,7 +272,7 @@ void cache_empty_locked(struct zs_cache *c);
 /* Everything in all caches of the pool goes back, whatever their threads do. */
 void caches_empty(struct zs_pool *pool);
 /* With caches_lock held, when there is one more: new quotas, and a cache that
- * holds more than its new one loses its slots. */
+ * was granted more than its new one loses its slots. */
 void caches_cut_locked(struct zs_pool *pool);
 
 /*
@@ -271,19 +284,14 @@ void caches_suspend(struct zs_pool *pool);
 void caches_resume(struct zs_pool *pool);
 
 /*
- * Movers, after they have cleared fast_class of zspages: until no section is
- * under way that has seen it set. May take some 50 microseconds; not under a
- * class lock.
+ * Movers, before they copy or switch anything of a zspage whose fast_class is
+ * clear (set_fast_class()): is no section under way that has seen it set? If
+ * one may be, caches_hush() waits for them, which may take some 50
+ * microseconds; not under a class lock. Ask again afterwards. With the class
+ * lock.
  */
-void caches_wait_for_sections(struct zs_pool *pool);
-
-/* Are objects of the class ever in caches? */
-static inline bool class_is_cached(const struct zs_pool *pool,
-                                   const struct zs_class *cl)
-{
-    return (unsigned)(cl - pool->classes) <=
-           zs_size_class_of(ZS_CACHE_LARGEST_BYTES);
-}
+bool caches_are_hushed(const struct zs_pool *pool, const struct zspage *zp);
+void caches_hush(struct zs_pool *pool);
 
 /* Slots and bytes in all caches, as they are just now. */
 void caches_count(struct zs_pool *pool, uint64_t *slots, uint64_t *bytes);

@@ -35,17 +35,18 @@ static const void *this_thread(void)
     return &zs_hot_caches;
 }
 
-static size_t cache_bytes(const struct zs_cache *c)
+static size_t cache_bytes(void)
 {
-    size_t bytes = sizeof(*c) + c->n_bins * sizeof(c->bins[0]);
+    size_t bytes =
+        sizeof(struct zs_cache) + zs_cache_sizes.n_handles * sizeof(uint32_t);
 
     return (bytes + ZS_OS_PAGE_BYTES - 1) / ZS_OS_PAGE_BYTES * ZS_OS_PAGE_BYTES;
 }
 
 static void free_cache(struct zs_cache *c)
 {
-    zs_budget_uncharge_metadata(&c->pool->arena->budget, cache_bytes(c));
-    zs_os.unreserve(c, cache_bytes(c));
+    zs_budget_uncharge_metadata(&c->pool->arena->budget, cache_bytes());
+    zs_os.unreserve(c, cache_bytes());
 }
 
 /* --- the end of a thread --- */
@@ -117,12 +118,26 @@ static bool register_thread(void)
 
 /* --- the first use of a pool --- */
 
+static void init_cache(struct zs_cache *c, struct zs_pool *pool)
+{
+    c->pool = pool;
+    c->arena = pool->arena;
+    c->n_handles = pool->handles.n_handles;
+    c->slots = pool->handles.slots;
+    c->fast_class = pool->fast_class;
+    c->zspages = pool->zspages.base;
+    c->bin_of = zs_cache_sizes.exact;
+    c->thread = this_thread();
+    for (unsigned n = 0; n < ZS_CACHE_BINS; n++) {
+        c->bins[n].end = c->handles + zs_cache_sizes.first[n];
+        atomic_store_explicit(&c->bins[n].top, c->bins[n].end,
+                              memory_order_relaxed);
+    }
+}
+
 static struct zs_cache *new_cache(struct zs_pool *pool)
 {
-    struct zs_cache blank = {
-        .n_bins = zs_size_class_of(ZS_CACHE_LARGEST_BYTES) + 1,
-    };
-    size_t bytes = cache_bytes(&blank);
+    size_t bytes = cache_bytes();
     struct zs_cache *c;
 
     if (!zs_budget_try_charge_metadata(&pool->arena->budget, bytes)) {
@@ -133,9 +148,7 @@ static struct zs_cache *new_cache(struct zs_pool *pool)
         zs_budget_uncharge_metadata(&pool->arena->budget, bytes);
         return NULL;
     }
-    c->pool = pool;
-    c->thread = this_thread();
-    c->n_bins = blank.n_bins;
+    init_cache(c, pool);
     return c;
 }
 
@@ -177,6 +190,7 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
     static _Atomic uint64_t last_id; /* 0 is no pool */
 
     zs_sections_init();
+    zs_cache_sizes_init();
     zs_lock_init(&pool->caches_lock, ZS_RANK_CACHES);
     pool->min_cache_bytes =
         min_cache_bytes > 0 ? min_cache_bytes : ZS_CACHE_MIN_BYTES;

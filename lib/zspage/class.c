@@ -85,7 +85,7 @@ void class_detach_locked(struct zs_pool *pool, struct zs_class *cl,
     zp->phase = (uint8_t)phase;
     if (phase == ZSPAGE_DETACHED) {
         /* who moves its objects waits for sections first (compact.c) */
-        set_fast_class(pool, zp, 0);
+        clear_fast_class(pool, zp);
         link_front(pool, cl, zp, ZS_LIST_DETACHED);
     }
 }

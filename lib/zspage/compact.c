@@ -31,25 +31,21 @@
  * are this file's when all sections have been waited for. */
 static void take_locked(struct zs_pool *pool, struct zspage *zp)
 {
-    struct zs_class *cl = class_of(pool, zp);
-
-    class_detach_locked(pool, cl, zp, ZSPAGE_DETACHED);
-    pool->sections_seen &= !class_is_cached(pool, cl);
+    class_detach_locked(pool, class_of(pool, zp), zp, ZSPAGE_DETACHED);
 }
 
-/* Before objects of DETACHED zspages are moved: once for all that were taken
- * since the last time. */
-static void own_slot_words(struct zs_pool *pool)
+/* Before objects of a DETACHED zspage are moved. (While caches are suspended no
+ * section is under way.) */
+static void own_slot_words(struct zs_pool *pool, const struct zspage *zp)
 {
-    if (!pool->sections_seen && !pool->caches_suspended) {
-        caches_wait_for_sections(pool);
-        pool->sections_seen = true;
+    if (!pool->caches_suspended && !caches_are_hushed(pool, zp)) {
+        caches_hush(pool);
     }
 }
 
 static enum zs_migrate_result move_out(struct zs_pool *pool, struct zspage *zp)
 {
-    own_slot_words(pool);
+    own_slot_words(pool, zp);
     return zspage_move_objects(pool, zp);
 }
 
@@ -371,7 +367,7 @@ static void move_up(struct zs_pool *pool, struct zs_class *cl)
         return;
     }
     if (n > 0 && next_class_takes(pool, next, n, need(cl, n))) {
-        own_slot_words(pool);
+        own_slot_words(pool, zp);
         zspage_move_objects_up(pool, zp, next);
     }
     settle(pool, zp, true);

@@ -529,7 +529,7 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     p = place_of(zp);
     zspage_publish_nowhere(zp);
     atomic_store_explicit(&zp->class_number, 0, memory_order_relaxed);
-    set_fast_class(pool, zp, 0);
+    clear_fast_class(pool, zp);
     cl->n_zspages--;
     cl->n_pages_held -= zp->n_pages;
     cl->n_pages_resident -= zp->n_resident_pages;

@@ -14,6 +14,7 @@
  *       and it is MOVING only while the class lock is held
  *   T2  the old page stays readable for a grace period, and so does a chain
  *       that has become contiguous again
+ *   T3  no cache's section writes into the zspage meanwhile (cache.h)
  *
  * Zspages with slots above a page are not marked movable: readers get their
  * objects in one piece, so they move whole or not at all (compact.c).
@@ -21,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pool_impl.h"
+#include "cache.h"
 #include "rcu.h"
 #include "step.h"
 
@@ -177,6 +178,41 @@ static enum zs_migrate_result migrate_closed(struct zs_pool *pool,
     return ZS_MIGRATE_DONE;
 }
 
+/*
+ * As lock_zspage_of_page(), and no cache's section writes in the zspage until
+ * its fast_class is set again (T3). A pass has seen to that for the zspages
+ * that it has detached.
+ */
+static struct zspage *lock_hushed_zspage(struct zs_pool *pool, zs_pfn_t page,
+                                         bool try_only, bool *busy)
+{
+    struct zspage *zp;
+
+    while ((zp = lock_zspage_of_page(pool, page, try_only, busy)) != NULL) {
+        if (!try_only) {
+            clear_fast_class(pool, zp);
+        }
+        if (!has_fast_class(pool, zp) && caches_are_hushed(pool, zp)) {
+            return zp;
+        }
+        zs_lock_release(&class_of(pool, zp)->lock);
+        if (try_only) {
+            *busy = true;
+            return NULL;
+        }
+        caches_hush(pool);
+    }
+    return NULL;
+}
+
+/* With the class lock: its caches may have it again, unless a pass has. */
+static void give_to_caches(struct zs_pool *pool, struct zspage *zp)
+{
+    if (zp->phase != ZSPAGE_DETACHED) {
+        set_fast_class(pool, zp, class_number(zp));
+    }
+}
+
 static enum zs_migrate_result
 migrate_page(void *ctx, zs_pfn_t dst, zs_pfn_t src, enum zs_migrate_mode mode)
 {
@@ -184,7 +220,7 @@ migrate_page(void *ctx, zs_pfn_t dst, zs_pfn_t src, enum zs_migrate_mode mode)
     enum zs_migrate_result result = ZS_MIGRATE_RETRY;
     bool busy;
     struct zspage *zp =
-        lock_zspage_of_page(pool, src, mode == ZS_MIGRATE_ASYNC, &busy);
+        lock_hushed_zspage(pool, src, mode == ZS_MIGRATE_ASYNC, &busy);
 
     if (!zp) {
         return busy ? ZS_MIGRATE_RETRY : ZS_MIGRATE_GONE;
@@ -194,6 +230,7 @@ migrate_page(void *ctx, zs_pfn_t dst, zs_pfn_t src, enum zs_migrate_mode mode)
         result = migrate_closed(pool, zp, dst, src);
         zspage_open(zp);
     }
+    give_to_caches(pool, zp);
     zs_lock_release(&class_of(pool, zp)->lock);
     return result;
 }

@@ -21,6 +21,7 @@
 #ifndef ZS_LIB_POOL_IMPL_H
 #define ZS_LIB_POOL_IMPL_H
 
+#include "cache_sizes.h"
 #include "handles.h"
 #include "lock.h"
 #include "owner_ops.h"
@@ -71,8 +72,8 @@ struct zs_pool {
     struct zs_cache *caches;    /* guarded by caches_lock */
     _Atomic uint32_t n_caches;
     bool caches_suspended; /* guarded by caches_lock; a pass sets it */
-    bool sections_seen;    /* no section knows a DETACHED zspage as
-                         * attached; pass_lock */
+    /* waits for all sections, by number; written under caches_lock */
+    _Atomic uint32_t hush_begun, hush_done;
 
     struct zs_lock table_lock;  /* rank TABLE; guards the two heaps */
     struct zs_granules zspages; /* granule number is zspage number */
@@ -124,16 +125,43 @@ static inline uint32_t *side_of(const struct zs_pool *pool,
     return zs_granule(&pool->sides, zp->side);
 }
 
-/* Release: who sees it set sees what movers have switched (cache.h). Class
- * lock held. */
+/* Are objects of the class with that number (index + 1) ever in caches? */
+static inline bool class_is_cached(unsigned number)
+{
+    return number < zs_cache_sizes.n_bins;
+}
+
+/* Caches may change slot words of the zspage. Release: who sees it set sees
+ * what movers have switched (cache.h). Class lock held. */
 static inline void set_fast_class(struct zs_pool *pool, const struct zspage *zp,
                                   unsigned number)
 {
+    if (class_is_cached(number)) {
+        atomic_store_explicit(&pool->fast_class[zspage_number(pool, zp)],
+                              (uint16_t)number, memory_order_release);
+    }
+}
+
+/* They may not any more; what is under way: caches_are_hushed(). The fence
+ * orders this and the look at the number of waits; a wait with a greater one
+ * begins after this. Class lock held. */
+static inline void clear_fast_class(struct zs_pool *pool, struct zspage *zp)
+{
     _Atomic uint16_t *fast = &pool->fast_class[zspage_number(pool, zp)];
 
-    if (atomic_load_explicit(fast, memory_order_relaxed) != number) {
-        atomic_store_explicit(fast, (uint16_t)number, memory_order_release);
+    if (atomic_load_explicit(fast, memory_order_relaxed) != 0) {
+        atomic_store_explicit(fast, 0, memory_order_relaxed);
+        atomic_thread_fence(memory_order_seq_cst);
+        zp->hush_seen = (uint16_t)atomic_load_explicit(&pool->hush_begun,
+                                                       memory_order_relaxed);
     }
+}
+
+static inline bool has_fast_class(const struct zs_pool *pool,
+                                  const struct zspage *zp)
+{
+    return atomic_load_explicit(&pool->fast_class[zspage_number(pool, zp)],
+                                memory_order_relaxed) != 0;
 }
 
 /*
@@ -264,6 +292,10 @@ void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
                             struct zs_class *to);
 
 /* --- alloc.c --- */
+
+/* The class of a new object, which a small pool takes a little larger
+ * (cache_sizes.h). */
+unsigned class_for_new(const struct zs_pool *pool, size_t size);
 
 /* With the lock held on success: a zspage with room, made if there is none. At
  * the limit any that has some will do. */

@@ -107,7 +107,7 @@ struct zspage {
     uint32_t n_resident_pages; /* of the front of the chain */
     uint32_t n_pages;
     uint16_t n_dying;
-    uint16_t spare; /* makes it one granule */
+    uint16_t hush_seen; /* waits for caches begun when they lost it */
 };
 _Static_assert(sizeof(struct zspage) == ZS_GRANULE_BYTES,
                "a zspage is one granule");
