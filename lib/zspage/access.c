@@ -214,14 +214,13 @@ int zs_obj_write(struct zs_pool *pool, zs_handle_t h, size_t offset,
 {
     struct zs_cache *c = cache_at_hand(pool);
     bool fast = false;
+    struct zs_hit hit;
     int err = 0;
-    uint32_t w;
 
-    if (c && h.raw < c->n_handles && len <= ZS_CACHE_LARGEST_BYTES &&
-        cache_try_enter(c)) {
-        fast = cache_fast_class(c, h.raw, ZS_SLOT_LIVE, &w) != 0;
+    if (c && h.raw < c->n_handles && len <= ZS_CACHE_LARGEST_BYTES) {
+        fast = cache_look(c, cache_enter_fast(c), h.raw, &hit);
         if (fast) {
-            err = write_at(pool, w, offset, data, len);
+            err = write_at(pool, hit.word, offset, data, len);
         }
         cache_leave(c);
     }

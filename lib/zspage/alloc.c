@@ -53,7 +53,9 @@ unsigned class_for_new(const struct zs_pool *pool, size_t size)
         atomic_load_explicit(&pool->arena->budget.used, memory_order_relaxed);
 
     return is_cached_size(size)
-               ? zs_cache_sizes_for(used)[ZS_CACHE_SIZE_INDEX(size)] - 1u
+               ? zs_bin_number(
+                     zs_cache_sizes_for(used)[ZS_CACHE_SIZE_INDEX(size)]) -
+                     1
                : zs_size_class_of(size);
 }
 
@@ -171,17 +173,19 @@ __attribute__((noinline)) static int malloc_slowly(struct zs_pool *pool,
 int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
 {
     struct zs_cache *c = cache_at_hand(pool);
-    uint32_t h, w;
+    const _Atomic uint16_t *fast;
+    struct zs_hit hit;
+    uint32_t h;
 
-    if (!is_cached_size(size) || !c || !cache_try_enter(c)) {
+    if (!c || !is_cached_size(size)) {
         return malloc_slowly(pool, size, out);
     }
-    h = cache_pop(c, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &w);
-    if (__builtin_expect(h == 0, 0)) {
+    fast = cache_enter_fast(c);
+    if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
         cache_leave(c);
         return malloc_slowly(pool, size, out);
     }
-    cache_turn_word(c, h, w);
+    cache_turn_word(&hit);
     cache_leave(c);
     out->raw = h;
     return 0;
@@ -226,18 +230,20 @@ int zs_obj_create(struct zs_pool *pool, const void *data, size_t size,
                   zs_handle_t *out)
 {
     struct zs_cache *c = cache_at_hand(pool);
-    uint32_t h, w;
+    const _Atomic uint16_t *fast;
+    struct zs_hit hit;
+    uint32_t h;
 
-    if (!is_cached_size(size) || !c || !cache_try_enter(c)) {
+    if (!c || !is_cached_size(size)) {
         return create_slowly(pool, data, size, out);
     }
-    h = cache_pop(c, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &w);
-    if (__builtin_expect(h == 0, 0)) {
+    fast = cache_enter_fast(c);
+    if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
         cache_leave(c);
         return create_slowly(pool, data, size, out);
     }
-    write_new(c, w, data, size);
-    cache_turn_word(c, h, w);
+    write_new(c, hit.word, data, size);
+    cache_turn_word(&hit);
     cache_leave(c);
     out->raw = h;
     return 0;
@@ -286,13 +292,15 @@ __attribute__((noinline)) static void free_slowly(struct zs_pool *pool,
 void zs_free(struct zs_pool *pool, zs_handle_t h)
 {
     struct zs_cache *c = cache_at_hand(pool);
+    const _Atomic uint16_t *fast;
     bool done;
 
-    if (!c || h.raw >= c->n_handles || !cache_try_enter(c)) {
+    if (!c || h.raw >= c->n_handles) {
         free_slowly(pool, h);
         return;
     }
-    done = cache_take_back(c, h.raw);
+    fast = cache_enter_fast(c);
+    done = cache_take_back(c, fast, h.raw);
     cache_leave(c);
     if (__builtin_expect(!done, 0)) {
         free_slowly(pool, h);

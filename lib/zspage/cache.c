@@ -10,17 +10,18 @@
 #define SHARE_OUT_AFTER 4096u /* slow paths, without any need */
 #define TOGETHER ZS_HANDLES_TOGETHER
 
+/* No memory, for nobody writes to it. */
+static _Atomic uint16_t no_fast_class[ZS_MAX_ZSPAGES];
+
 bool cache_enter(struct zs_cache *c)
 {
-    unsigned mode;
-
-    zs_section_enter(&c->section);
-    mode = atomic_load_explicit(&c->mode, memory_order_acquire);
-    if (mode & ZS_CACHE_FENCED) {
+    if (zs_sections_are_fenced()) {
         zs_section_enter_fenced(&c->section);
-        mode = atomic_load_explicit(&c->mode, memory_order_acquire);
+    } else {
+        zs_section_enter(&c->section);
     }
-    if (mode & ZS_CACHE_STOP) {
+    /* acquire: as in cache_enter_fast() */
+    if (atomic_load_explicit(&c->stop, memory_order_acquire)) {
         zs_section_leave(&c->section);
         return false;
     }
@@ -410,12 +411,13 @@ static bool wants_share(struct zs_cache *c, unsigned n)
 /* In a section. */
 static uint32_t pop_live(struct zs_cache *c, unsigned n)
 {
-    uint32_t w;
-    uint32_t h = cache_pop(c, n, &w);
+    struct zs_hit hit;
+    uint32_t h;
 
-    if (h != 0) {
-        cache_turn_word(c, h, w);
+    if (!cache_pop(c, c->pool->fast_class, zs_bin_offset(n), &h, &hit)) {
+        return 0;
     }
+    cache_turn_word(&hit);
     return h;
 }
 
@@ -440,7 +442,7 @@ static void fill_bin(struct zs_cache *c, unsigned n, const uint32_t *handles,
     unsigned kept = 0;
 
     if (bound > 0 && cache_enter(c)) {
-        while (kept < bound && cache_push(c, n, handles[kept])) {
+        while (kept < bound && cache_push(c, zs_bin_offset(n), handles[kept])) {
             kept++;
         }
         cache_leave(c);
@@ -480,7 +482,7 @@ uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size)
     if (!cache_enter(c)) {
         return 0;
     }
-    n = c->bin_of[ZS_CACHE_SIZE_INDEX(size)];
+    n = zs_bin_number(c->bin_of[ZS_CACHE_SIZE_INDEX(size)]);
     h = pop_live(c, n);
     share = h == 0 && wants_share(c, n);
     cache_leave(c);
@@ -499,17 +501,6 @@ uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size)
 }
 
 /* --- the slow part of free --- */
-
-/* In a section: LIVE to CACHED, if there is room. */
-static bool push_dead(struct zs_cache *c, unsigned n, uint32_t h, uint32_t w)
-{
-    bool done = cache_push(c, n, h);
-
-    if (done) {
-        cache_turn_word(c, h, w);
-    }
-    return done;
-}
 
 /* Half of a full bin, and at least one handle, goes. */
 static void empty_half(struct zs_cache *c, unsigned n)
@@ -532,22 +523,21 @@ static void empty_half(struct zs_cache *c, unsigned n)
 
 bool cache_free_slowly(struct zs_cache *c, uint32_t h)
 {
-    bool done = false, share = false;
-    unsigned n;
-    uint32_t w;
+    bool done, fast, share;
+    struct zs_hit hit;
+    unsigned n = 0;
 
     if (!cache_enter(c)) {
         return false;
     }
-    n = cache_fast_class(c, h, ZS_SLOT_LIVE, &w);
-    if (n != 0 && !push_dead(c, n, h, w)) {
-        share = wants_share(c, n);
-    } else {
-        done = n != 0;
-        n = 0;
+    done = cache_take_back(c, c->pool->fast_class, h);
+    fast = !done && cache_look(c, c->pool->fast_class, h, &hit);
+    if (fast) {
+        n = zs_bin_number(hit.offset);
     }
+    share = fast && wants_share(c, n);
     cache_leave(c);
-    if (n == 0) {
+    if (!fast) {
         return done;
     }
     if (share) {
@@ -555,7 +545,7 @@ bool cache_free_slowly(struct zs_cache *c, uint32_t h)
     }
     empty_half(c, n);
     if (cache_enter(c)) {
-        done = cache_take_back(c, h);
+        done = cache_take_back(c, c->pool->fast_class, h);
         cache_leave(c);
     }
     return done;
@@ -597,14 +587,18 @@ static void wait_locked(const struct zs_pool *pool)
     }
 }
 
+/* The bins are the thief's after wait_locked(). */
 static void set_stop_locked(struct zs_pool *pool, bool stop)
 {
-    uint8_t mode = zs_sections_are_fenced() ? ZS_CACHE_FENCED : 0;
+    bool slow;
 
     stop |= pool->caches_suspended;
+    slow = stop || zs_sections_are_fenced();
     for (struct zs_cache *c = pool->caches; c; c = c->next) {
         /* release: pairs with cache_enter() when the stop ends */
-        atomic_store_explicit(&c->mode, stop ? mode | ZS_CACHE_STOP : mode,
+        atomic_store_explicit(&c->stop, stop, memory_order_release);
+        atomic_store_explicit(&c->fast_class,
+                              slow ? no_fast_class : pool->fast_class,
                               memory_order_release);
     }
 }

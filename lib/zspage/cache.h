@@ -41,7 +41,8 @@
  *
  * Against thieves
  *   Whoever wants the bins of another thread (compaction, shrink, the end of
- *   the pool) sets STOP and waits for its section. Nothing but sections and
+ *   the pool) sets `stop`, has its fast paths find no fast class anywhere, and
+ *   waits for its section. Nothing but sections and
  *   such a thief touches bins and stock. The owner's thread may sleep for as
  *   long as it likes.
  *
@@ -52,6 +53,8 @@
  */
 #ifndef ZS_LIB_CACHE_H
 #define ZS_LIB_CACHE_H
+
+#include <stddef.h>
 
 #include "cache_sizes.h"
 #include "pool_impl.h"
@@ -67,22 +70,22 @@ struct zs_bin {
     uint32_t *end;           /* of its capacity */
 };
 
-#define ZS_CACHE_STOP 1u   /* a thief is at work: no sections */
-#define ZS_CACHE_FENCED 2u /* no membarrier here (section.h) */
-
 struct zs_cache {
-    /* what the fast paths look at */
-    struct zs_section section;
-    _Atomic uint8_t mode;         /* changed by thieves, under caches_lock */
-    uint32_t n_handles;           /* set once, as all of the pool's here */
-    _Atomic uint32_t *slots;      /* the pool's slot words */
-    _Atomic uint16_t *fast_class; /* the pool's */
+    /* what the fast paths look at: a cache line, then the bins */
+    _Atomic uint32_t *slots; /* set once: the pool's slot words */
+    /* the pool's fast_class; zeros while a thief is at work, or where a section
+     * costs a fence: then the fast paths find nothing to do. Changed under
+     * caches_lock */
+    _Atomic(const _Atomic uint16_t *) fast_class;
     const uint16_t *bin_of;       /* cache_sizes.h; the owner changes it */
-    char *zspages;                /* the pool's, as an array */
     const struct zs_arena *arena; /* set once */
-    struct zs_pool *pool;         /* set once */
+    char *zspages;                /* set once: the pool's, as an array */
+    uint32_t n_handles;           /* set once: the pool's */
+    struct zs_section section;
+    _Atomic bool stop; /* a thief is at work; under caches_lock */
     _Alignas(64) struct zs_bin bins[ZS_CACHE_BINS];
 
+    struct zs_pool *pool;     /* set once */
     _Atomic uint64_t granted; /* C2; owner in a section, or thief */
     _Atomic uint64_t quota;   /* set by anybody, under caches_lock or not */
     const void *thread;       /* set once: cache_thread.c */
@@ -91,13 +94,16 @@ struct zs_cache {
     uint32_t n_stock;
     uint32_t stock[ZS_CACHE_STOCK];
     uint32_t *seen_top[ZS_CACHE_BINS]; /* when looked for last */
-    bool in_use[ZS_CACHE_BINS]; /* has a share of the quota */
+    bool in_use[ZS_CACHE_BINS];        /* has a share of the quota */
     uint32_t handles[];                /* of all bins */
 };
+_Static_assert(offsetof(struct zs_cache, bins) == ZS_BIN_OFFSET_0 &&
+                   sizeof(struct zs_bin) == ZS_BIN_BYTES,
+               "offsets of bins");
 
 /* The calling thread's caches of the pools that it used last. */
 struct zs_cache_of {
-    uint64_t pool_id; /* never used again for another pool */
+    uint64_t pool_id; /* never used again for another pool; 0: none */
     struct zs_cache *cache;
 };
 #define ZS_HOT_CACHES 4u
@@ -112,14 +118,24 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes);
 /* The pool's end: every slot and handle goes back. */
 void caches_destroy(struct zs_pool *pool);
 
+/* The place of the pool's cache, if it is at hand. */
+static inline struct zs_cache_of *zs_hot_cache(const struct zs_pool *pool)
+{
+    return (struct zs_cache_of *)((char *)zs_hot_caches + pool->hot_offset);
+}
+
 /* NULL: it has none yet, or not at hand. */
 static inline struct zs_cache *cache_at_hand(const struct zs_pool *pool)
 {
-    const struct zs_cache_of *hot =
-        &zs_hot_caches[pool->cache_id % ZS_HOT_CACHES];
+    const struct zs_cache_of *hot = zs_hot_cache(pool);
 
-    return __builtin_expect(hot->pool_id == pool->cache_id, 1) ? hot->cache
-                                                               : NULL;
+    if (__builtin_expect(hot->pool_id != pool->cache_id, 0)) {
+        return NULL;
+    }
+    if (!hot->cache) {
+        __builtin_unreachable(); /* saves the fast paths a look */
+    }
+    return hot->cache;
 }
 
 /* NULL: there is no memory for one. */
@@ -132,20 +148,16 @@ static inline struct zs_cache *cache_of_thread(struct zs_pool *pool)
 
 /* --- sections --- */
 
-/* For the fast paths: false also where a section costs a fence. acquire: pairs
- * with the thief's release, so its changes of the bins are seen. */
-static inline bool cache_try_enter(struct zs_cache *c)
+/* For the fast paths: the fast classes to go by. acquire: pairs with the thief's
+ * release, so its changes of the bins are seen. */
+static inline const _Atomic uint16_t *cache_enter_fast(struct zs_cache *c)
 {
     zs_section_enter(&c->section);
-    if (__builtin_expect(
-            atomic_load_explicit(&c->mode, memory_order_acquire) == 0, 1)) {
-        return true;
-    }
-    zs_section_leave(&c->section);
-    return false;
+    return atomic_load_explicit(&c->fast_class, memory_order_acquire);
 }
 
-/* False: a thief is at work. */
+/* False: a thief is at work. Then the pool's fast classes are the ones to go
+ * by. */
 bool cache_enter(struct zs_cache *c);
 
 static inline void cache_leave(struct zs_cache *c)
@@ -153,38 +165,43 @@ static inline void cache_leave(struct zs_cache *c)
     zs_section_leave(&c->section);
 }
 
-/* In a section: the class number of handle h, whose word in *w is in `state`
- * and may be changed by a plain store until the section ends. 0: not so. */
-static inline unsigned cache_fast_class(const struct zs_cache *c, uint32_t h,
-                                        unsigned state, uint32_t *w)
-{
-    const _Atomic uint32_t *slot = &c->slots[h];
-    unsigned number;
+/* What a section has found out about a handle. */
+struct zs_hit {
+    _Atomic uint32_t *slot;
+    uint32_t word;
+    unsigned offset; /* of its bin */
+};
 
-    *w = atomic_load_explicit(slot, memory_order_relaxed);
-    if (__builtin_expect(zs_slot_state(*w) != state, 0)) {
-        return 0;
-    }
-    number = atomic_load_explicit(&c->fast_class[zs_slot_zspage(*w)],
-                                  memory_order_acquire);
-    if (__builtin_expect(atomic_load_explicit(slot, memory_order_relaxed) != *w,
-                         0)) {
-        return 0;
-    }
-    return number;
+/* In a section: may the word that was just read be changed by a plain store
+ * until the section ends? */
+static inline bool cache_is_fast(const _Atomic uint16_t *fast,
+                                 struct zs_hit *hit)
+{
+    hit->offset = atomic_load_explicit(&fast[zs_slot_zspage(hit->word)],
+                                       memory_order_acquire);
+    return __builtin_expect(atomic_load_explicit(hit->slot,
+                                                 memory_order_relaxed) ==
+                                hit->word,
+                            1) &&
+           __builtin_expect(hit->offset != 0, 1);
 }
 
 /* LIVE to CACHED or back. Relaxed: the object has no bytes yet, or they come
  * with the caller's own means of telling the handle. */
-static inline void cache_turn_word(const struct zs_cache *c, uint32_t h,
-                                   uint32_t w)
+static inline void cache_turn_word(const struct zs_hit *hit)
 {
     _Static_assert((ZS_SLOT_LIVE ^ ZS_SLOT_CACHED) == 3, "both bits change");
-    atomic_store_explicit(&c->slots[h], w ^ (ZS_SLOT_LIVE ^ ZS_SLOT_CACHED),
+    atomic_store_explicit(hit->slot,
+                          hit->word ^ (ZS_SLOT_LIVE ^ ZS_SLOT_CACHED),
                           memory_order_relaxed);
 }
 
-/* --- the fast paths: all in a section; 0 and false: go the slow way --- */
+/* --- the fast paths: all in a section; false: go the slow way --- */
+
+static inline struct zs_bin *cache_bin(struct zs_cache *c, unsigned offset)
+{
+    return (struct zs_bin *)((char *)c + offset);
+}
 
 static inline uint32_t *bin_top(const struct zs_bin *bin)
 {
@@ -196,25 +213,27 @@ static inline void bin_set_top(struct zs_bin *bin, uint32_t *top)
     atomic_store_explicit(&bin->top, top, memory_order_relaxed);
 }
 
-/* Take a handle out of a bin; its word is in *w, still CACHED. */
-static inline uint32_t cache_pop(struct zs_cache *c, unsigned bin_number,
-                                 uint32_t *w)
+/* Take handle *h out of a bin; its word is still CACHED. */
+static inline bool cache_pop(struct zs_cache *c, const _Atomic uint16_t *fast,
+                             unsigned offset, uint32_t *h, struct zs_hit *hit)
 {
-    struct zs_bin *bin = &c->bins[bin_number];
+    struct zs_bin *bin = cache_bin(c, offset);
     uint32_t *top = bin_top(bin);
-    uint32_t h = top[-1];
 
-    if (__builtin_expect(cache_fast_class(c, h, ZS_SLOT_CACHED, w) == 0, 0)) {
-        return 0;
+    *h = top[-1];
+    hit->slot = &c->slots[*h];
+    hit->word = atomic_load_explicit(hit->slot, memory_order_relaxed);
+    if (!cache_is_fast(fast, hit)) {
+        return false; /* a mover has it; or it is the 0 of an empty bin */
     }
+    ZS_ASSERT(zs_slot_state(hit->word) == ZS_SLOT_CACHED); /* C1 */
     bin_set_top(bin, top - 1);
-    return h;
+    return true;
 }
 
-static inline bool cache_push(struct zs_cache *c, unsigned bin_number,
-                              uint32_t h)
+static inline bool cache_push(struct zs_cache *c, unsigned offset, uint32_t h)
 {
-    struct zs_bin *bin = &c->bins[bin_number];
+    struct zs_bin *bin = cache_bin(c, offset);
     uint32_t *top = bin_top(bin);
 
     if (__builtin_expect(top == bin->end, 0)) {
@@ -225,16 +244,26 @@ static inline bool cache_push(struct zs_cache *c, unsigned bin_number,
     return true;
 }
 
-/* Free a handle in range. */
-static inline bool cache_take_back(struct zs_cache *c, uint32_t h)
+/* Is handle h LIVE, and of a fast class? */
+static inline bool cache_look(struct zs_cache *c, const _Atomic uint16_t *fast,
+                              uint32_t h, struct zs_hit *hit)
 {
-    uint32_t w;
-    unsigned number = cache_fast_class(c, h, ZS_SLOT_LIVE, &w);
+    hit->slot = &c->slots[h];
+    hit->word = atomic_load_explicit(hit->slot, memory_order_relaxed);
+    return __builtin_expect(zs_slot_is_live(hit->word), 1) &&
+           cache_is_fast(fast, hit);
+}
 
-    if (__builtin_expect(number == 0, 0) || !cache_push(c, number, h)) {
+/* Free a handle in range. */
+static inline bool cache_take_back(struct zs_cache *c,
+                                   const _Atomic uint16_t *fast, uint32_t h)
+{
+    struct zs_hit hit;
+
+    if (!cache_look(c, fast, h, &hit) || !cache_push(c, hit.offset, h)) {
         return false;
     }
-    cache_turn_word(c, h, w);
+    cache_turn_word(&hit);
     return true;
 }
 

@@ -27,17 +27,19 @@ static size_t round_up_evenly(size_t bytes, size_t n)
 
 static uint16_t bin_for(size_t bytes)
 {
-    return (uint16_t)(zs_size_class_of_small(bytes) + 1);
+    return zs_bin_offset(zs_size_class_of_small(bytes) + 1);
 }
 
 static void build_maps(struct zs_cache_sizes *s)
 {
-    for (size_t i = 1; i < ZS_CACHE_SIZES; i++) {
-        s->exact[i] = bin_for(i * 4);
-        s->even8[i] = bin_for(round_up_evenly(i * 4, 8));
-        s->even4[i] = bin_for(round_up_evenly(i * 4, 4));
+    for (size_t i = 0; i < ZS_CACHE_SIZES; i++) {
+        size_t bytes = i * 4 + 4;
+
+        s->exact[i] = bin_for(bytes);
+        s->even8[i] = bin_for(round_up_evenly(bytes, 8));
+        s->even4[i] = bin_for(round_up_evenly(bytes, 4));
     }
-    s->n_bins = s->exact[ZS_CACHE_SIZES - 1] + 1u;
+    s->n_bins = zs_size_class_of_small(ZS_CACHE_LARGEST_BYTES) + 2;
     ZS_CHECK(s->n_bins <= ZS_CACHE_BINS);
 }
 

@@ -4,6 +4,8 @@
  *
  * Words
  *   bin number   class index + 1; 0 is no bin
+ *   bin offset   where it is in a cache, in bytes; 0 is no bin, too. The fast
+ *                paths know bins by that
  *   even sizes   those of some classes only, a fixed number for each doubling
  *
  * Idea
@@ -25,9 +27,22 @@
 #define ZS_CACHE_MOST_HANDLES 256u /* of a bin */
 #define ZS_CACHE_BINS 128u /* at least one more than classes up to there */
 
-/* By (bytes + 3) / 4, for 1 .. ZS_CACHE_LARGEST_BYTES: the bin number. */
-#define ZS_CACHE_SIZE_INDEX(bytes) (((bytes) + 3) / 4)
-#define ZS_CACHE_SIZES (ZS_CACHE_LARGEST_BYTES / 4 + 1)
+/* By (bytes - 1) / 4, for 1 .. ZS_CACHE_LARGEST_BYTES: the bin offset. */
+#define ZS_CACHE_SIZE_INDEX(bytes) (((bytes)-1) / 4)
+#define ZS_CACHE_SIZES (ZS_CACHE_LARGEST_BYTES / 4)
+
+#define ZS_BIN_OFFSET_0 64u /* cache.h asserts that they are right */
+#define ZS_BIN_BYTES 16u
+
+static inline uint16_t zs_bin_offset(unsigned number)
+{
+    return (uint16_t)(ZS_BIN_OFFSET_0 + number * ZS_BIN_BYTES);
+}
+
+static inline unsigned zs_bin_number(unsigned offset)
+{
+    return (offset - ZS_BIN_OFFSET_0) / ZS_BIN_BYTES;
+}
 
 struct zs_cache_sizes {
     unsigned n_bins;                /* bin numbers are below it */

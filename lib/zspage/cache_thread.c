@@ -124,10 +124,10 @@ static void init_cache(struct zs_cache *c, struct zs_pool *pool)
     c->arena = pool->arena;
     c->n_handles = pool->handles.n_handles;
     c->slots = pool->handles.slots;
-    c->fast_class = pool->fast_class;
     c->zspages = pool->zspages.base;
     c->bin_of = zs_cache_sizes.exact;
     c->thread = this_thread();
+    /* its fast classes are set with those of the others: caches_cut_locked() */
     for (unsigned n = 0; n < ZS_CACHE_BINS; n++) {
         c->bins[n].end = c->handles + zs_cache_sizes.first[n];
         atomic_store_explicit(&c->bins[n].top, c->bins[n].end,
@@ -157,7 +157,7 @@ static void add_cache(struct zs_pool *pool, struct zs_cache *c)
 {
     zs_lock_acquire(&pool->caches_lock);
     c->next = pool->caches;
-    pool->caches = c; /* its mode is set with those of the others */
+    pool->caches = c;
     atomic_fetch_add_explicit(&pool->n_caches, 1, memory_order_relaxed);
     caches_cut_locked(pool);
     zs_lock_release(&pool->caches_lock);
@@ -177,7 +177,7 @@ struct zs_cache *cache_find(struct zs_pool *pool)
         }
     }
     if (c) {
-        zs_hot_caches[pool->cache_id % ZS_HOT_CACHES] =
+        *zs_hot_cache(pool) =
             (struct zs_cache_of){ .pool_id = pool->cache_id, .cache = c };
     }
     return c;
@@ -196,6 +196,8 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
         min_cache_bytes > 0 ? min_cache_bytes : ZS_CACHE_MIN_BYTES;
     pool->cache_id =
         1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
+    pool->hot_offset = (uint32_t)(pool->cache_id % ZS_HOT_CACHES *
+                                  sizeof(struct zs_cache_of));
     zs_lock_acquire(&pools_lock);
     pool->next_pool = pools;
     pools = pool;

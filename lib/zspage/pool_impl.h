@@ -55,7 +55,9 @@ struct zs_class {
 };
 
 struct zs_pool {
-    /* set once at create */
+    /* set once at create; a cache line of its own, for every call looks here */
+    uint64_t cache_id;   /* of this pool only, ever (cache.h) */
+    uint32_t hot_offset; /* of its place in zs_hot_caches */
     struct zs_arena *arena;
     bool own_arena;
     zs_page_type_t type;
@@ -65,7 +67,6 @@ struct zs_pool {
     struct zs_handles handles;
 
     /* threads' caches (cache.h) */
-    uint64_t cache_id;          /* set once: of this pool only, ever */
     uint64_t min_cache_bytes;   /* set once */
     struct zs_pool *next_pool;  /* of the process; guarded by its lock */
     struct zs_lock caches_lock; /* rank CACHES */
@@ -77,7 +78,7 @@ struct zs_pool {
 
     struct zs_lock table_lock;  /* rank TABLE; guards the two heaps */
     struct zs_granules zspages; /* granule number is zspage number */
-    /* By zspage number, for caches: the class number; 0: none, or movers may
+    /* By zspage number, for caches: the bin offset; 0: none, or movers may
      * have it. Apart from the zspages, so that it is read much and written
      * seldom. */
     _Atomic uint16_t *fast_class;
@@ -138,7 +139,7 @@ static inline void set_fast_class(struct zs_pool *pool, const struct zspage *zp,
 {
     if (class_is_cached(number)) {
         atomic_store_explicit(&pool->fast_class[zspage_number(pool, zp)],
-                              (uint16_t)number, memory_order_release);
+                              zs_bin_offset(number), memory_order_release);
     }
 }
 
