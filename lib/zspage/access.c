@@ -83,10 +83,18 @@ uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
     }
 }
 
-bool zs_handle_check(struct zs_pool *pool, zs_handle_t h)
+static bool is_live(const struct zs_pool *pool, zs_handle_t h)
 {
     return h.raw < pool->handles.n_handles &&
            zs_slot_is_live(zs_slot_load(&pool->handles, h.raw));
+}
+
+bool zs_handle_check(struct zs_pool *pool, zs_handle_t h)
+{
+    if (is_live(pool, h)) {
+        caches_catch_up(pool); /* it may have been freed just now */
+    }
+    return is_live(pool, h);
 }
 
 size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)

@@ -86,6 +86,9 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
         return err;
     }
     *idx = 0;
+    if (!is_cached_size(size)) {
+        caches_note_large(pool);
+    }
     err = size <= ZS_LARGEST_CLASS_BYTES
               ? place_in_class(pool, size, *h, zp, idx)
               : run_new(pool, size, *h, zp);
@@ -249,8 +252,8 @@ int zs_obj_create(struct zs_pool *pool, const void *data, size_t size,
     return 0;
 }
 
-/* Under the class lock: always possible. */
-static void free_locked(struct zs_pool *pool, uint32_t h)
+/* Under the class lock: always possible. The handle's word is FREE then. */
+static void free_object(struct zs_pool *pool, uint32_t h)
 {
     struct zs_class *cl;
     struct zspage *zp;
@@ -269,40 +272,74 @@ static void free_locked(struct zs_pool *pool, uint32_t h)
     release = class_settle_locked(pool, cl, zp);
     zs_lock_release(&cl->lock);
     zs_read_unlock();
-    cache_give_handle(pool, h);
     if (release) {
         zspage_release(pool, zp);
     }
 }
 
+void free_without_cache(struct zs_pool *pool, uint32_t h)
+{
+    free_object(pool, h);
+    zs_handles_give(&pool->handles, &h, 1);
+}
+
+static void free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
+{
+    if (!c || !cache_free_slowly(c, h)) {
+        free_object(pool, h);
+        cache_give_handle(pool, h);
+    }
+}
+
+/* Through the ring, if that is what the cache does. */
+static void free_late(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
+{
+    const _Atomic uint16_t *fast = cache_enter_fast(c);
+    bool twice = false;
+    bool done = false;
+
+    if (atomic_load_explicit(&c->late, memory_order_relaxed)) {
+        h = cache_free_late(c, h, &twice);
+        done = h == 0 || cache_take_back(c, fast, h);
+    }
+    cache_leave(c);
+    if (twice) {
+        zs_misuse("zs_free", "not a live handle", h, "freed twice");
+    }
+    if (!done) {
+        free_slowly(pool, c, h);
+    }
+}
+
 /* Where the fast path did not do. */
-__attribute__((noinline)) static void free_slowly(struct zs_pool *pool,
-                                                  zs_handle_t h)
+__attribute__((noinline)) static void free_indirectly(struct zs_pool *pool,
+                                                      zs_handle_t h)
 {
     struct zs_cache *c = cache_of_thread(pool);
 
     if (h.raw >= pool->handles.n_handles) {
         bad_handle(pool, h.raw, "zs_free");
     }
-    if (!c || !cache_free_slowly(c, h.raw)) {
-        free_locked(pool, h.raw);
+    if (c && atomic_load_explicit(&c->late, memory_order_relaxed)) {
+        free_late(pool, c, h.raw);
+    } else {
+        free_slowly(pool, c, h.raw);
     }
 }
 
 void zs_free(struct zs_pool *pool, zs_handle_t h)
 {
     struct zs_cache *c = cache_at_hand(pool);
-    const _Atomic uint16_t *fast;
     bool done;
 
-    if (!c || h.raw >= c->n_handles) {
-        free_slowly(pool, h);
+    if (!c ||
+        h.raw >= atomic_load_explicit(&c->free_below, memory_order_relaxed)) {
+        free_indirectly(pool, h);
         return;
     }
-    fast = cache_enter_fast(c);
-    done = cache_take_back(c, fast, h.raw);
+    done = cache_take_back(c, cache_enter_fast(c), h.raw);
     cache_leave(c);
     if (__builtin_expect(!done, 0)) {
-        free_slowly(pool, h);
+        free_indirectly(pool, h);
     }
 }

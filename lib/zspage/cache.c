@@ -104,6 +104,23 @@ static bool widen(struct zs_cache *c, unsigned n)
     return more > 0 || had == most;
 }
 
+/* C3 */
+static bool frees_late(const struct zs_pool *pool)
+{
+    return ZS_CHECKS == 0 &&
+           !atomic_load_explicit(&pool->has_large, memory_order_relaxed) &&
+           zs_handles_groups(&pool->handles) >= ZS_LATE_FREE_GROUPS;
+}
+
+/* The owner in a section, or under caches_lock when it looks at it again in the
+ * section: relaxed. */
+static void set_late(struct zs_cache *c, bool late)
+{
+    atomic_store_explicit(&c->late, late, memory_order_relaxed);
+    atomic_store_explicit(&c->free_below, late ? 0 : c->n_handles,
+                          memory_order_relaxed);
+}
+
 /* --- handles without a slot --- */
 
 /* In a section. Returns how many. */
@@ -403,6 +420,7 @@ static bool wants_share(struct zs_cache *c, unsigned n)
 {
     c->n_slow++;
     set_quota(c);
+    set_late(c, !zs_sections_are_fenced() && frees_late(c->pool));
     return !widen(c, n) && (!c->in_use[n] || c->n_slow > SHARE_OUT_AFTER);
 }
 
@@ -570,9 +588,23 @@ static void empty_bins_locked(struct zs_cache *c)
     }
 }
 
+static void catch_up_locked(struct zs_cache *c)
+{
+    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
+        uint32_t h =
+            atomic_load_explicit(&c->late_frees[i], memory_order_relaxed);
+
+        if (h != 0) {
+            free_without_cache(c->pool, h);
+        }
+        atomic_store_explicit(&c->late_frees[i], 0, memory_order_relaxed);
+    }
+}
+
 void cache_empty_locked(struct zs_cache *c)
 {
     ZS_ASSERT_HELD(&c->pool->caches_lock);
+    catch_up_locked(c);
     empty_bins_locked(c);
     zs_handles_give(&c->pool->handles, c->stock, c->n_stock);
     c->n_stock = 0;
@@ -597,6 +629,7 @@ static void set_stop_locked(struct zs_pool *pool, bool stop)
     for (struct zs_cache *c = pool->caches; c; c = c->next) {
         /* release: pairs with cache_enter() when the stop ends */
         atomic_store_explicit(&c->stop, stop, memory_order_release);
+        set_late(c, !slow && frees_late(pool));
         atomic_store_explicit(&c->fast_class,
                               slow ? no_fast_class : pool->fast_class,
                               memory_order_release);
@@ -634,6 +667,36 @@ void caches_empty(struct zs_pool *pool)
         caches_empty_locked(pool);
     }
     zs_lock_release(&pool->caches_lock);
+}
+
+static void catch_up_all(struct zs_pool *pool)
+{
+    zs_lock_acquire(&pool->caches_lock);
+    if (pool->caches) {
+        set_stop_locked(pool, true);
+        wait_locked(pool);
+        for (struct zs_cache *c = pool->caches; c; c = c->next) {
+            catch_up_locked(c);
+        }
+        set_stop_locked(pool, false);
+    }
+    zs_lock_release(&pool->caches_lock);
+}
+
+void caches_catch_up(struct zs_pool *pool)
+{
+    if (frees_late(pool)) {
+        catch_up_all(pool);
+    }
+}
+
+void caches_note_large(struct zs_pool *pool)
+{
+    if (!atomic_load_explicit(&pool->has_large, memory_order_relaxed)) {
+        /* who is in a section and has not seen it is waited for */
+        atomic_store_explicit(&pool->has_large, true, memory_order_relaxed);
+        catch_up_all(pool);
+    }
 }
 
 static void set_suspended(struct zs_pool *pool, bool suspended)

@@ -25,6 +25,13 @@
  *   Bytes up to ZS_CACHE_LARGEST_BYTES are written in the section, too: who
  *   moves bytes waits for it as who moves slots.
  *
+ * Late frees
+ *   Where slot words fill more than the processor's cache, the miss on a word is
+ *   what a free costs. So in pools of many small objects a free waits in a ring
+ *   until ZS_LATE_FREES more have come, and its word is fetched meanwhile. Until
+ *   then the object is as it was: LIVE, in its place. Checked builds free at
+ *   once, so that each misuse is found where it happens.
+ *
  * Against movers
  *   A cached slot is moved like a live one (without its bytes), and movers
  *   change slot words by compare-and-swap; caches use plain stores. They may,
@@ -50,6 +57,9 @@
  *   C1  a handle is in at most one bin, and its word is CACHED for as long
  *   C2  held bytes <= sum over bins of capacity * slot_bytes == granted <=
  *       quota, but for a quota that was just lowered
+ *   C3  the ring is empty unless `late` is set; `late` is clear while the pool
+ *       has objects that caches do not hold (they may be large), and while a
+ *       thief is at work
  */
 #ifndef ZS_LIB_CACHE_H
 #define ZS_LIB_CACHE_H
@@ -63,6 +73,8 @@
 #define ZS_CACHE_MIN_BYTES ((uint64_t)64 * 1024) /* by default */
 #define ZS_CACHE_SHARE 400u                      /* of the footprint: 0.25 % */
 #define ZS_CACHE_STOCK 512u
+#define ZS_LATE_FREES 8u
+#define ZS_LATE_FREE_GROUPS 128u /* of handles; 512 KiB of slot words */
 
 struct zs_bin {
     _Atomic(uint32_t *) top; /* where the next handle goes; relaxed: others look
@@ -72,6 +84,7 @@ struct zs_bin {
 
 struct zs_cache {
     /* what the fast paths look at: a cache line, then the bins */
+    struct zs_bin none; /* at offset 0: full for ever */
     _Atomic uint32_t *slots; /* set once: the pool's slot words */
     /* the pool's fast_class; zeros while a thief is at work, or where a section
      * costs a fence: then the fast paths find nothing to do. Changed under
@@ -80,17 +93,23 @@ struct zs_cache {
     const uint16_t *bin_of;       /* cache_sizes.h; the owner changes it */
     const struct zs_arena *arena; /* set once */
     char *zspages;                /* set once: the pool's, as an array */
-    uint32_t n_handles;           /* set once: the pool's */
+    /* handles that zs_free() may free at once: all of the pool's, or none while
+     * `late` is set. As fast_class */
+    _Atomic uint32_t free_below;
     struct zs_section section;
     _Atomic bool stop; /* a thief is at work; under caches_lock */
+    _Atomic bool late; /* as fast_class */
     _Alignas(64) struct zs_bin bins[ZS_CACHE_BINS];
 
     struct zs_pool *pool;     /* set once */
+    uint32_t n_handles;       /* set once: the pool's */
     _Atomic uint64_t granted; /* C2; owner in a section, or thief */
     _Atomic uint64_t quota;   /* set by anybody, under caches_lock or not */
     const void *thread;       /* set once: cache_thread.c */
     struct zs_cache *next;    /* guarded by caches_lock */
     uint32_t n_slow;          /* slow paths since bins in use were looked for */
+    uint32_t next_late;
+    _Atomic uint32_t late_frees[ZS_LATE_FREES]; /* 0: none; relaxed */
     uint32_t n_stock;
     uint32_t stock[ZS_CACHE_STOCK];
     uint32_t *seen_top[ZS_CACHE_BINS]; /* when looked for last */
@@ -118,10 +137,21 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes);
 /* The pool's end: every slot and handle goes back. */
 void caches_destroy(struct zs_pool *pool);
 
+/* What hot offsets count from; the same distance from zs_hot_caches in every
+ * thread. (clang 14 has no builtin for it on x86.) */
+static inline char *zs_thread_base(void)
+{
+#if defined(__clang__)
+    return (char *)zs_hot_caches;
+#else
+    return __builtin_thread_pointer();
+#endif
+}
+
 /* The place of the pool's cache, if it is at hand. */
 static inline struct zs_cache_of *zs_hot_cache(const struct zs_pool *pool)
 {
-    return (struct zs_cache_of *)((char *)zs_hot_caches + pool->hot_offset);
+    return (struct zs_cache_of *)(zs_thread_base() + pool->hot_offset);
 }
 
 /* NULL: it has none yet, or not at hand. */
@@ -172,18 +202,15 @@ struct zs_hit {
     unsigned offset; /* of its bin */
 };
 
-/* In a section: may the word that was just read be changed by a plain store
- * until the section ends? */
-static inline bool cache_is_fast(const _Atomic uint16_t *fast,
+/* In a section: true, and an offset that is not 0, mean that the word that was
+ * just read may be changed by a plain store until the section ends. */
+static inline bool cache_is_same(const _Atomic uint16_t *fast,
                                  struct zs_hit *hit)
 {
     hit->offset = atomic_load_explicit(&fast[zs_slot_zspage(hit->word)],
                                        memory_order_acquire);
-    return __builtin_expect(atomic_load_explicit(hit->slot,
-                                                 memory_order_relaxed) ==
-                                hit->word,
-                            1) &&
-           __builtin_expect(hit->offset != 0, 1);
+    return __builtin_expect(
+        atomic_load_explicit(hit->slot, memory_order_relaxed) == hit->word, 1);
 }
 
 /* LIVE to CACHED or back. Relaxed: the object has no bytes yet, or they come
@@ -213,21 +240,21 @@ static inline void bin_set_top(struct zs_bin *bin, uint32_t *top)
     atomic_store_explicit(&bin->top, top, memory_order_relaxed);
 }
 
-/* Take handle *h out of a bin; its word is still CACHED. */
+/* Take handle *h out of a bin; its word is still CACHED. (Few values are kept,
+ * so that zs_malloc() needs no registers of its caller.) */
 static inline bool cache_pop(struct zs_cache *c, const _Atomic uint16_t *fast,
                              unsigned offset, uint32_t *h, struct zs_hit *hit)
 {
     struct zs_bin *bin = cache_bin(c, offset);
-    uint32_t *top = bin_top(bin);
 
-    *h = top[-1];
-    hit->slot = &c->slots[*h];
+    hit->slot = &c->slots[bin_top(bin)[-1]];
     hit->word = atomic_load_explicit(hit->slot, memory_order_relaxed);
-    if (!cache_is_fast(fast, hit)) {
+    if (!cache_is_same(fast, hit) || __builtin_expect(hit->offset == 0, 0)) {
         return false; /* a mover has it; or it is the 0 of an empty bin */
     }
     ZS_ASSERT(zs_slot_state(hit->word) == ZS_SLOT_CACHED); /* C1 */
-    bin_set_top(bin, top - 1);
+    bin_set_top(bin, bin_top(bin) - 1);
+    *h = (uint32_t)(hit->slot - c->slots);
     return true;
 }
 
@@ -244,14 +271,22 @@ static inline bool cache_push(struct zs_cache *c, unsigned offset, uint32_t h)
     return true;
 }
 
-/* Is handle h LIVE, and of a fast class? */
-static inline bool cache_look(struct zs_cache *c, const _Atomic uint16_t *fast,
-                              uint32_t h, struct zs_hit *hit)
+/* Is handle h LIVE? Its bin's offset is 0 if its zspage is not fast. */
+static inline bool cache_is_live(struct zs_cache *c,
+                                 const _Atomic uint16_t *fast, uint32_t h,
+                                 struct zs_hit *hit)
 {
     hit->slot = &c->slots[h];
     hit->word = atomic_load_explicit(hit->slot, memory_order_relaxed);
     return __builtin_expect(zs_slot_is_live(hit->word), 1) &&
-           cache_is_fast(fast, hit);
+           cache_is_same(fast, hit);
+}
+
+/* Is it LIVE, and of a fast class? */
+static inline bool cache_look(struct zs_cache *c, const _Atomic uint16_t *fast,
+                              uint32_t h, struct zs_hit *hit)
+{
+    return cache_is_live(c, fast, h, hit) && hit->offset != 0;
 }
 
 /* Free a handle in range. */
@@ -260,11 +295,29 @@ static inline bool cache_take_back(struct zs_cache *c,
 {
     struct zs_hit hit;
 
-    if (!cache_look(c, fast, h, &hit) || !cache_push(c, hit.offset, h)) {
-        return false;
+    if (!cache_is_live(c, fast, h, &hit) || !cache_push(c, hit.offset, h)) {
+        return false; /* dead, or full, or a mover has it */
     }
     cache_turn_word(&hit);
     return true;
+}
+
+/* Put h into the ring; returns the handle that has waited long enough, or 0. In
+ * *twice: it is there already. */
+static inline uint32_t cache_free_late(struct zs_cache *c, uint32_t h,
+                                       bool *twice)
+{
+    _Atomic uint32_t *place = &c->late_frees[c->next_late++ % ZS_LATE_FREES];
+    uint32_t old = atomic_load_explicit(place, memory_order_relaxed);
+
+    *twice = false;
+    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
+        *twice |= atomic_load_explicit(&c->late_frees[i],
+                                       memory_order_relaxed) == h;
+    }
+    atomic_store_explicit(place, h, memory_order_relaxed);
+    __builtin_prefetch((const void *)&c->slots[h], 1);
+    return old;
 }
 
 /* Where the bytes of slot word `w` are, of a class of caches; they may be
@@ -290,6 +343,10 @@ static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w,
 uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size);
 /* Free a handle in range, after making room. False: not that way. */
 bool cache_free_slowly(struct zs_cache *c, uint32_t h);
+/* Late frees of all threads are done. */
+void caches_catch_up(struct zs_pool *pool);
+/* There is an object now that caches do not hold (C3). */
+void caches_note_large(struct zs_pool *pool);
 
 /* A handle without a slot. 0 or a negative errno. */
 int cache_take_handle(struct zs_pool *pool, uint32_t *h);

@@ -128,6 +128,8 @@ static void init_cache(struct zs_cache *c, struct zs_pool *pool)
     c->bin_of = zs_cache_sizes.exact;
     c->thread = this_thread();
     /* its fast classes are set with those of the others: caches_cut_locked() */
+    c->none.end = c->handles;
+    atomic_store_explicit(&c->none.top, c->handles, memory_order_relaxed);
     for (unsigned n = 0; n < ZS_CACHE_BINS; n++) {
         c->bins[n].end = c->handles + zs_cache_sizes.first[n];
         atomic_store_explicit(&c->bins[n].top, c->bins[n].end,
@@ -196,8 +198,9 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
         min_cache_bytes > 0 ? min_cache_bytes : ZS_CACHE_MIN_BYTES;
     pool->cache_id =
         1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
-    pool->hot_offset = (uint32_t)(pool->cache_id % ZS_HOT_CACHES *
-                                  sizeof(struct zs_cache_of));
+    pool->hot_offset =
+        (char *)&zs_hot_caches[pool->cache_id % ZS_HOT_CACHES] -
+        zs_thread_base();
     zs_lock_acquire(&pools_lock);
     pool->next_pool = pools;
     pools = pool;

@@ -92,6 +92,7 @@ static bool charge_group(struct zs_handles *t, uint32_t g)
     if (g >= t->n_touched) {
         t->n_touched = g + 1;
     }
+    atomic_fetch_add_explicit(&t->n_groups, 1, memory_order_relaxed);
     if (g == 0) {
         /* H4: handle 0 means "no object"; its neighbours stay unused too, so
          * that what is taken together begins with a cache line. */
@@ -152,6 +153,7 @@ static void drop_group(struct zs_handles *t, uint32_t g)
 
     if (!err) { /* else it stays as it is, resident and charged */
         t->groups[g] = (struct zs_handle_group){ 0 };
+        atomic_fetch_sub_explicit(&t->n_groups, 1, memory_order_relaxed);
         zs_budget_uncharge_metadata(t->budget, ZS_OS_PAGE_BYTES);
     }
 }

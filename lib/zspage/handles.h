@@ -49,6 +49,7 @@ struct zs_handles {
     uint32_t n_handles; /* whole groups; set once at create */
     uint32_t n_touched; /* groups whose struct is charged */
     uint32_t hint;      /* H3 */
+    _Atomic uint32_t n_groups; /* resident ones; relaxed: others look at it */
     struct zs_lock lock;
 };
 
@@ -60,6 +61,12 @@ void zs_handles_destroy(struct zs_handles *t);
 int zs_handles_take(struct zs_handles *t, uint32_t *out, unsigned n);
 /* Give handles back; their words are FREE. */
 void zs_handles_give(struct zs_handles *t, const uint32_t *h, unsigned n);
+
+/* Groups whose page is resident (H2), as of just now. */
+static inline uint32_t zs_handles_groups(const struct zs_handles *t)
+{
+    return atomic_load_explicit(&t->n_groups, memory_order_relaxed);
+}
 
 /* acquire: pairs with the release that published the place; what the word
  * leads to is valid until the read section ends. */

@@ -57,7 +57,7 @@ struct zs_class {
 struct zs_pool {
     /* set once at create; a cache line of its own, for every call looks here */
     uint64_t cache_id;   /* of this pool only, ever (cache.h) */
-    uint32_t hot_offset; /* of its place in zs_hot_caches */
+    ptrdiff_t hot_offset; /* of its place in zs_hot_caches */
     struct zs_arena *arena;
     bool own_arena;
     zs_page_type_t type;
@@ -68,6 +68,7 @@ struct zs_pool {
 
     /* threads' caches (cache.h) */
     uint64_t min_cache_bytes;   /* set once */
+    _Atomic bool has_large;     /* objects that caches do not hold */
     struct zs_pool *next_pool;  /* of the process; guarded by its lock */
     struct zs_lock caches_lock; /* rank CACHES */
     struct zs_cache *caches;    /* guarded by caches_lock */
@@ -302,6 +303,10 @@ unsigned class_for_new(const struct zs_pool *pool, size_t size);
  * the limit any that has some will do. */
 int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
                          struct zspage **zp);
+
+/* Free a handle in range at once, under the class lock; no cache of the calling
+ * thread has a part in it. */
+void free_without_cache(struct zs_pool *pool, uint32_t h);
 
 /* --- access.c --- */
 
