@@ -34,11 +34,8 @@ static zs_handle_t pool_make_sized(size_t size)
 {
     zs_handle_t h;
 
-    if (size <= WRITTEN) {
-        return pool_make(size);
-    }
-    if (zs_malloc(shared_pool, size, &h) != 0 ||
-        zs_obj_write(shared_pool, h, 0, "written", WRITTEN) != 0) {
+    if (zs_obj_create_sized(shared_pool, "written",
+                            size < WRITTEN ? size : WRITTEN, size, &h) != 0) {
         abort();
     }
     return h;

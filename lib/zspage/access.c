@@ -216,23 +216,34 @@ static int write_pinned(struct zs_pool *pool, uint32_t h, size_t offset,
     return err;
 }
 
-/* In a section of the thread's cache a few bytes need no pin (cache.h). */
+/* In a section of the thread's cache no pin is needed (cache.h). False: not that
+ * way. */
+static bool write_in_section(struct zs_pool *pool, uint32_t h, size_t offset,
+                             const void *data, size_t len, int *err)
+{
+    struct zs_cache *c = cache_at_hand(pool);
+    struct zs_hit hit;
+    bool fast;
+
+    if (!c || h >= c->n_handles || len > ZS_CACHE_LARGEST_BYTES) {
+        return false;
+    }
+    fast = cache_look(c, cache_enter_fast(c), h, &hit);
+    if (fast) {
+        *err = write_at(pool, hit.word, offset, data, len);
+    }
+    cache_leave(c);
+    return fast;
+}
+
 int zs_obj_write(struct zs_pool *pool, zs_handle_t h, size_t offset,
                  const void *data, size_t len)
 {
-    struct zs_cache *c = cache_at_hand(pool);
-    bool fast = false;
-    struct zs_hit hit;
-    int err = 0;
+    int err;
 
-    if (c && h.raw < c->n_handles && len <= ZS_CACHE_LARGEST_BYTES) {
-        fast = cache_look(c, cache_enter_fast(c), h.raw, &hit);
-        if (fast) {
-            err = write_at(pool, hit.word, offset, data, len);
-        }
-        cache_leave(c);
-    }
-    return fast ? err : write_pinned(pool, h.raw, offset, data, len);
+    return write_in_section(pool, h.raw, offset, data, len, &err)
+               ? err
+               : write_pinned(pool, h.raw, offset, data, len);
 }
 
 /* --- replacing --- */
@@ -289,7 +300,7 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
     }
     zs_read_lock();
     (void)live_word(pool, raw, __func__);
-    err = place_object(pool, &raw, data, size, &word);
+    err = place_object(pool, &raw, data, size, size, &word);
     if (!err) {
         switch_to(pool, raw, word, __func__);
     }
@@ -337,7 +348,7 @@ int zs_realloc(struct zs_pool *pool, zs_handle_t h, size_t size)
     zs_read_lock();
     from = live_word(pool, raw, __func__);
     if (!stays_in(pool, zspage_at(pool, zs_slot_zspage(from)), size)) {
-        err = place_object(pool, &raw, NULL, size, &to);
+        err = place_object(pool, &raw, NULL, 0, size, &to);
         if (!err) {
             copy_object(pool, to, from);
             switch_to(pool, raw, to, __func__);

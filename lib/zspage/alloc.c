@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "cache.h"
+#include "few_bytes.h"
 #include "rcu.h"
 
 /* --- slots --- */
@@ -110,7 +111,7 @@ static void scrape_together(struct zs_pool *pool, int err)
 }
 
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
-                 size_t size, uint32_t *word)
+                 size_t len, size_t size, uint32_t *word)
 {
     uint32_t given = *h;
     struct zspage *zp;
@@ -125,27 +126,25 @@ int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
     if (err) {
         return err;
     }
-    if (data) {
-        zspage_copy_in(pool->arena, zp, idx * zspage_slot_bytes(zp), data,
-                       size);
-    }
+    zspage_copy_in(pool->arena, zp, idx * zspage_slot_bytes(zp), data, len);
     *word = zs_slot_word(zspage_number(pool, zp), idx, ZS_SLOT_LIVE);
     return 0;
 }
 
 /* --- the public functions --- */
 
-__attribute__((noinline)) static int
-create(struct zs_pool *pool, const void *data, size_t size, zs_handle_t *out)
+__attribute__((noinline)) static int create(struct zs_pool *pool,
+                                            const void *data, size_t len,
+                                            size_t size, zs_handle_t *out)
 {
     uint32_t h = 0;
     uint32_t word;
     int err;
 
-    if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
+    if (size == 0 || size > ZS_MAX_OBJ_BYTES || len > size) {
         return -EINVAL;
     }
-    err = place_object(pool, &h, data, size, &word);
+    err = place_object(pool, &h, data, len, size, &word);
     if (err) {
         return err;
     }
@@ -167,7 +166,7 @@ __attribute__((noinline)) static int malloc_slowly(struct zs_pool *pool,
     uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
 
     if (h == 0) {
-        return create(pool, NULL, size, out);
+        return create(pool, NULL, 0, size, out);
     }
     out->raw = h;
     return 0;
@@ -195,61 +194,82 @@ int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
 }
 
 __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
-                                                   const void *data,
+                                                   const void *data, size_t len,
                                                    size_t size,
                                                    zs_handle_t *out)
 {
     struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
-    uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
+    uint32_t h = c && len <= size ? cache_malloc_slowly(c, size) : 0;
     int err;
 
     if (h == 0) {
-        return create(pool, data, size, out);
+        return create(pool, data, len, size, out);
     }
     out->raw = h;
     /* Nobody else knows the handle, so it may be written like any other. */
-    err = zs_obj_write(pool, *out, 0, data, size);
+    err = zs_obj_write(pool, *out, 0, data, len);
     ZS_CHECK(err == 0);
     return 0;
 }
 
-/* In a section, of a handle that was popped. */
-static void write_new(struct zs_cache *c, uint32_t w, const void *data,
-                      size_t size)
+/* Any length; the general case of zs_obj_create_sized(). */
+__attribute__((noinline)) static int create_long(struct zs_pool *pool,
+                                                 struct zs_cache *c,
+                                                 const void *data, size_t len,
+                                                 size_t size, zs_handle_t *out)
 {
-    char *p = cache_bytes_of(c, w, 0, size);
+    const _Atomic uint16_t *fast = cache_enter_fast(c);
+    struct zs_hit hit;
+    uint32_t h;
 
-    if (p) {
-        memcpy(p, data, size);
-    } else { /* in two pages */
-        struct zspage *zp = zspage_at(c->pool, zs_slot_zspage(w));
-
-        zspage_copy_in(c->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp),
-                       data, size);
+    if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
+        cache_leave(c);
+        return create_slowly(pool, data, len, size, out);
     }
+    cache_write(c, hit.word, 0, data, len);
+    cache_turn_word(&hit);
+    cache_leave(c);
+    out->raw = h;
+    return 0;
 }
 
-int zs_obj_create(struct zs_pool *pool, const void *data, size_t size,
-                  zs_handle_t *out)
+int zs_obj_create_sized(struct zs_pool *pool, const void *data, size_t len,
+                        size_t size, zs_handle_t *out)
 {
     struct zs_cache *c = cache_at_hand(pool);
     const _Atomic uint16_t *fast;
     struct zs_hit hit;
     uint32_t h;
+    char *p;
 
-    if (!c || !is_cached_size(size)) {
-        return create_slowly(pool, data, size, out);
+    if (!c || !is_cached_size(size) || len > size) {
+        return create_slowly(pool, data, len, size, out);
+    }
+    if (!is_few(len)) {
+        return create_long(pool, c, data, len, size, out);
     }
     fast = cache_enter_fast(c);
     if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
         cache_leave(c);
-        return create_slowly(pool, data, size, out);
+        return create_slowly(pool, data, len, size, out);
     }
-    write_new(c, hit.word, data, size);
+    p = cache_bytes_of(c, hit.word, 0, len);
+    if (!p) { /* in two pages */
+        cache_push_back(c, &hit);
+        cache_leave(c);
+        return create_long(pool, c, data, len, size, out);
+    }
+    copy_few(p, data, len);
     cache_turn_word(&hit);
     cache_leave(c);
     out->raw = h;
     return 0;
+}
+
+int zs_obj_create(struct zs_pool *pool, const void *data, size_t size,
+                  zs_handle_t *out)
+{
+    return zs_obj_create_sized(pool, data, size, size, out);
 }
 
 /* Under the class lock: always possible. The handle's word is FREE then. */

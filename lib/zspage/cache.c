@@ -28,6 +28,15 @@ bool cache_enter(struct zs_cache *c)
     return true;
 }
 
+void cache_write(struct zs_cache *c, uint32_t w, size_t at, const void *data,
+                 size_t len)
+{
+    struct zspage *zp = zspage_at(c->pool, zs_slot_zspage(w));
+
+    zspage_copy_in(c->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp) + at,
+                   data, len);
+}
+
 /* --- bins --- */
 
 static uint32_t *bin_base(struct zs_cache *c, unsigned n)

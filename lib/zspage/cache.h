@@ -70,7 +70,7 @@
 #include "pool_impl.h"
 #include "section.h"
 
-#define ZS_CACHE_MIN_BYTES ((uint64_t)64 * 1024) /* by default */
+#define ZS_CACHE_MIN_BYTES ((uint64_t)512 * 1024) /* by default */
 #define ZS_CACHE_SHARE 400u                      /* of the footprint: 0.25 % */
 #define ZS_CACHE_STOCK 512u
 #define ZS_LATE_FREES 8u
@@ -320,8 +320,17 @@ static inline uint32_t cache_free_late(struct zs_cache *c, uint32_t h,
     return old;
 }
 
-/* Where the bytes of slot word `w` are, of a class of caches; they may be
- * written until the section ends. `len` lie side by side, or else NULL. */
+/* Undo a pop of the same section. */
+static inline void cache_push_back(struct zs_cache *c, const struct zs_hit *hit)
+{
+    struct zs_bin *bin = cache_bin(c, hit->offset);
+
+    bin_set_top(bin, bin_top(bin) + 1); /* it still stands there */
+}
+
+/* Byte `at` of the object that slot word `w` leads to, of a fast class; it may
+ * be written until the section ends. NULL: `len` bytes from there on do not lie
+ * side by side. */
 static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w,
                                    size_t at, size_t len)
 {
@@ -329,9 +338,9 @@ static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w,
         (const void *)(c->zspages +
                        (size_t)zs_slot_zspage(w) * ZS_GRANULE_BYTES);
     size_t room;
-    char *p = zspage_bytes(
-        c->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp) + at, len,
-        &room);
+    char *p = zspage_bytes(c->arena, zp,
+                           zs_slot_index(w) * zspage_slot_bytes(zp) + at, len,
+                           &room);
 
     return __builtin_expect(room == len, 1) ? p : NULL;
 }
@@ -347,6 +356,10 @@ bool cache_free_slowly(struct zs_cache *c, uint32_t h);
 void caches_catch_up(struct zs_pool *pool);
 /* There is an object now that caches do not hold (C3). */
 void caches_note_large(struct zs_pool *pool);
+
+/* In a section: store bytes of the object that slot word `w` leads to. */
+void cache_write(struct zs_cache *c, uint32_t w, size_t at, const void *data,
+                 size_t len);
 
 /* A handle without a slot. 0 or a negative errno. */
 int cache_take_handle(struct zs_pool *pool, uint32_t *h);
