@@ -22,13 +22,7 @@
 
 #include <urcu/urcu-bp.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define ZS_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ZS_TSAN 1
-#endif
-#endif
+#include "tsan.h"
 
 #ifdef ZS_TSAN
 #include <sanitizer/tsan_interface.h>

@@ -32,7 +32,7 @@ void zs_sections_barrier(void)
     int err = 0;
 
     if (zs_sections_are_fenced()) {
-        atomic_thread_fence(memory_order_seq_cst); /* pairs with owners' own */
+        zs_full_fence(); /* pairs with owners' own */
     } else {
         err = zs_os.barrier();
     }

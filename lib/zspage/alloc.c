@@ -253,8 +253,8 @@ int zs_obj_create_sized(struct zs_pool *pool, const void *data, size_t len,
         cache_leave(c);
         return create_slowly(pool, data, len, size, out);
     }
-    p = cache_bytes_of(c, hit.word, 0, len);
-    if (!p) { /* in two pages */
+    p = cache_bytes_of(c, hit.word);
+    if (!p) {
         cache_push_back(c, &hit);
         cache_leave(c);
         return create_long(pool, c, data, len, size, out);

@@ -33,7 +33,7 @@ void cache_write(struct zs_cache *c, uint32_t w, size_t at, const void *data,
 {
     struct zspage *zp = zspage_at(c->pool, zs_slot_zspage(w));
 
-    zspage_copy_in(c->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp) + at,
+    zspage_copy_in(c->pool->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp) + at,
                    data, len);
 }
 

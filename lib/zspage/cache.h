@@ -91,7 +91,7 @@ struct zs_cache {
      * caches_lock */
     _Atomic(const _Atomic uint16_t *) fast_class;
     const uint16_t *bin_of;       /* cache_sizes.h; the owner changes it */
-    const struct zs_arena *arena; /* set once */
+    char *pages;                  /* set once: the arena's */
     char *zspages;                /* set once: the pool's, as an array */
     /* handles that zs_free() may free at once: all of the pool's, or none while
      * `late` is set. As fast_class */
@@ -328,21 +328,20 @@ static inline void cache_push_back(struct zs_cache *c, const struct zs_hit *hit)
     bin_set_top(bin, bin_top(bin) + 1); /* it still stands there */
 }
 
-/* Byte `at` of the object that slot word `w` leads to, of a fast class; it may
- * be written until the section ends. NULL: `len` bytes from there on do not lie
- * side by side. */
-static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w,
-                                   size_t at, size_t len)
+/* The bytes of the object that slot word `w` leads to, of a fast class; they may
+ * be written until the section ends. NULL: its zspage's pages do not lie side by
+ * side. */
+static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w)
 {
     const struct zspage *zp =
         (const void *)(c->zspages +
                        (size_t)zs_slot_zspage(w) * ZS_GRANULE_BYTES);
-    size_t room;
-    char *p = zspage_bytes(c->arena, zp,
-                           zs_slot_index(w) * zspage_slot_bytes(zp) + at, len,
-                           &room);
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_relaxed);
 
-    return __builtin_expect(room == len, 1) ? p : NULL;
+    return __builtin_expect(first != 0, 1)
+               ? c->pages + (size_t)(first - 1) * ZS_PAGE_BYTES +
+                     zs_slot_index(w) * zspage_slot_bytes(zp)
+               : NULL;
 }
 
 /* --- cache.c: no lock held, no section --- */

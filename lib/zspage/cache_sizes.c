@@ -7,8 +7,8 @@
 #include "check.h"
 #include "size_class.h"
 
-#define EVEN4_BELOW_BYTES ((uint64_t)8 << 20)
-#define EVEN8_BELOW_BYTES ((uint64_t)24 << 20)
+#define EVEN4_BELOW_BYTES ((uint64_t)2 << 20)
+#define EVEN8_BELOW_BYTES ((uint64_t)6 << 20)
 #define LARGEST_BIN_BYTES 16384u /* of slots, but */
 #define LEAST_HANDLES 16u
 

@@ -121,7 +121,7 @@ static bool register_thread(void)
 static void init_cache(struct zs_cache *c, struct zs_pool *pool)
 {
     c->pool = pool;
-    c->arena = pool->arena;
+    c->pages = zs_page_addr(pool->arena, 0);
     c->n_handles = pool->handles.n_handles;
     c->slots = pool->handles.slots;
     c->zspages = pool->zspages.base;

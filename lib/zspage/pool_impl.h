@@ -25,6 +25,7 @@
 #include "handles.h"
 #include "lock.h"
 #include "owner_ops.h"
+#include "section.h"
 #include "size_class.h"
 #include "zspage.h"
 #include "zspool/pool.h"
@@ -153,7 +154,7 @@ static inline void clear_fast_class(struct zs_pool *pool, struct zspage *zp)
 
     if (atomic_load_explicit(fast, memory_order_relaxed) != 0) {
         atomic_store_explicit(fast, 0, memory_order_relaxed);
-        atomic_thread_fence(memory_order_seq_cst);
+        zs_full_fence();
         zp->hush_seen = (uint16_t)atomic_load_explicit(&pool->hush_begun,
                                                        memory_order_relaxed);
     }

@@ -698,8 +698,8 @@ static void dump__names_classes_and_slots(void **state)
     assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
     close(fds[0]);
     assert_non_null(strstr(text, "slots"));
-    assert_non_null(strstr(text, " ac")); /* live, in the thread's cache */
-    assert_non_null(strstr(text, " a.")); /* live, free */
+    assert_non_null(strstr(text, " ca")); /* in the thread's cache, live */
+    assert_non_null(strstr(text, " .a")); /* free, live */
 }
 
 #define POOL_TEST(name)                                                        \
