@@ -64,6 +64,7 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
         return err;
     }
     *idx = 0;
+    size = size_keeping_alignment(pool, *h, size);
     err = size <= ZS_LARGEST_CLASS_BYTES
               ? place_in_class(pool, size, *h, zp, idx)
               : run_new(pool, size, *h, zp);
@@ -134,8 +135,9 @@ static inline uint32_t malloc_cached(struct zs_pool *pool, size_t size)
 
 /* --- the public functions --- */
 
-__attribute__((noinline)) static int
-create(struct zs_pool *pool, const void *data, size_t size, zs_handle_t *out)
+__attribute__((noinline)) int create_uncached(struct zs_pool *pool,
+                                              const void *data, size_t size,
+                                              zs_handle_t *out)
 {
     uint32_t h = 0;
     uint32_t word;
@@ -161,7 +163,7 @@ int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
         size - 1 < ZS_CACHE_LARGEST_BYTES ? malloc_cached(pool, size) : 0;
 
     if (h == 0) {
-        return create(pool, NULL, size, out);
+        return create_uncached(pool, NULL, size, out);
     }
     out->raw = h;
     return 0;
@@ -198,7 +200,7 @@ int zs_obj_create(struct zs_pool *pool, const void *data, size_t size,
             return 0;
         }
     }
-    return create(pool, data, size, out);
+    return create_uncached(pool, data, size, out);
 }
 
 /* Under the class lock: always possible. */
