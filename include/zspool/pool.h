@@ -53,6 +53,11 @@ typedef struct zs_handle {
     uint32_t raw; /**< 0: no object */
 } zs_handle_t;
 
+/** Every `raw` of a pool is below that, where max_objects is what the pool was
+ *  created with, not 0. They are small numbers, taken from the lowest group of
+ *  1,024 that has a free one, so they can index a table of the embedder's. */
+#define ZS_HANDLE_LIMIT(max_objects) ((max_objects) + 2048)
+
 /** Largest object, in bytes. */
 #define ZS_MAX_OBJ_BYTES ((size_t)256 * 1024 * 1024)
 
@@ -127,9 +132,9 @@ ZS_API ZS_MUST_CHECK int zs_obj_create(struct zs_pool *pool, const void *data,
                                        size_t size, zs_handle_t *out);
 
 /**
- * zs_malloc() of an object whose first byte is at a multiple of `alignment`, and
- * stays so: when it is moved, its pages are migrated, or it is replaced or
- * resized. Also in views and pins; but where zs_obj_read_begin() returns the
+ * zs_malloc() of an object whose first byte lies at a multiple of `alignment`,
+ * and stays so: when it is moved, its pages are migrated, or it is replaced or
+ * resized. Views and pins show that; but where zs_obj_read_begin() returns the
  * local copy, that is as aligned as the caller has made it.
  *
  * @param alignment  a power of two, 1 .. ZS_PAGE_BYTES.
@@ -141,7 +146,9 @@ ZS_API ZS_MUST_CHECK int zs_obj_create(struct zs_pool *pool, const void *data,
  *
  * Cost: the class lock. The size is rounded up to a class that is a multiple of
  * the alignment, above 64 KiB to whole pages (docs/size-classes.md has what
- * that wastes; a size that is a multiple of the alignment wastes least).
+ * that wastes; a size that is a multiple of the alignment wastes least). The
+ * other objects of such a class are kept aligned, too, when they are replaced
+ * or resized.
  */
 ZS_API ZS_MUST_CHECK int zs_malloc_aligned(struct zs_pool *pool,
                                            size_t alignment, size_t size,
@@ -327,8 +334,8 @@ struct zs_pool_cursor {
  *     be listed once, more than once, or not at all;
  *   - one that is made or freed meanwhile is listed or not.
  * So a walk is exact for whoever keeps movers away: from its begin to its end
- * no pass runs (zs_compactor_stop(), no zs_compact(), zs_arena_shrink() and the like,
- * no page is migrated) and nothing is replaced.
+ * no pass runs (zs_compactor_stop(), no zs_compact() nor what else is in
+ * zspool/compactor.h), no page is migrated, and nothing is replaced.
  *
  * A listed object may be freed, and its handle used again, at any time by those
  * who may free it. Inside a read section that was opened before the call it
