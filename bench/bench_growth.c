@@ -4,20 +4,24 @@
  *
  * Idea
  *   A price may grow only because more of what is touched lies outside of the
- *   caches. So beside pool and malloc() stand loads from plain arrays that are
- *   as large as what an access touches, each one's index read from the one
- *   before it:
+ *   caches, those of addresses included. So beside pool and malloc() stand loads
+ *   from plain arrays that are as large as what a look through a handle touches:
+ *   n handles -> n slot words -> n objects. Each index is read by the load
+ *   before it, the first one's by the last look: nothing overlaps, as little
+ *   does where a look or a pair is more instructions than a processor has under
+ *   way.
  *
- *      memory/growth_pool     n handles -> n slot words -> n objects
- *      memory/growth_pointer  n pointers -> n objects
+ *      memory/growth_loads_4k  arrays in pages of 4 KiB
+ *      memory/growth_loads_2m  in huge pages, where the system gives some
  *
- *   A curve that keeps its distance to its array's grows with cache misses
- *   alone. scripts/bench-growth draws them.
+ *   A price that keeps its distance to that of the loads grows with cache
+ *   misses alone. scripts/bench-growth draws them.
  *
  * A set of objects is made once and kept while cases ask for the same number.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bm.h"
@@ -50,6 +54,7 @@ struct object {
 
 static struct {
     int64_t n;
+    int advice; /* madvise(): which pages */
     uint32_t *handles, *words;
     struct object *objects;
 } in_arrays;
@@ -75,10 +80,14 @@ static void drop_heap(void)
 
 static void drop_arrays(void)
 {
-    free(in_arrays.handles);
-    free(in_arrays.words);
-    free(in_arrays.objects);
-    memset(&in_arrays, 0, sizeof(in_arrays));
+    if (in_arrays.n != 0) {
+        size_t n = (size_t)in_arrays.n;
+
+        munmap(in_arrays.handles, n * sizeof(in_arrays.handles[0]));
+        munmap(in_arrays.words, n * sizeof(in_arrays.words[0]));
+        munmap(in_arrays.objects, n * sizeof(in_arrays.objects[0]));
+        in_arrays.n = 0;
+    }
 }
 
 /* Only one kind at a time, and only what the machine has room for. */
@@ -151,26 +160,36 @@ static bool fill_heap(struct bm_run *run, int64_t n)
     return true;
 }
 
-static bool fill_arrays(struct bm_run *run, int64_t n)
+static void *map(size_t bytes, int advice)
 {
-    if (in_arrays.n == n) {
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) {
+        abort();
+    }
+    (void)madvise(p, bytes, advice); /* where there are no huge pages */
+    return p;
+}
+
+static bool fill_arrays(struct bm_run *run, int64_t n, int advice)
+{
+    if (in_arrays.n == n && in_arrays.advice == advice) {
         return true;
     }
     if (!make_way(run, n)) {
         return false;
     }
-    in_arrays.handles = malloc((size_t)n * sizeof(uint32_t));
-    in_arrays.words = malloc((size_t)n * sizeof(uint32_t));
-    in_arrays.objects = malloc((size_t)n * sizeof(struct object));
-    if (!in_arrays.handles || !in_arrays.words || !in_arrays.objects) {
-        abort();
-    }
+    in_arrays.handles = map((size_t)n * sizeof(uint32_t), advice);
+    in_arrays.words = map((size_t)n * sizeof(uint32_t), advice);
+    in_arrays.objects = map((size_t)n * sizeof(struct object), advice);
     for (int64_t i = 0; i < n; i++) {
         in_arrays.handles[i] = random_below(&rng, (uint32_t)n);
         in_arrays.words[i] = random_below(&rng, (uint32_t)n);
         memcpy(in_arrays.objects[i].bytes, some_bytes, OBJECT_BYTES);
     }
     in_arrays.n = n;
+    in_arrays.advice = advice;
     return true;
 }
 
@@ -249,55 +268,46 @@ static void malloc_pair(struct bm_run *run, int64_t n)
 }
 
 /* Question: what do the cache misses of a look through a handle cost alone?
- * Unit: ns for three loads, one after the other. */
-static void memory_pool(struct bm_run *run, int64_t n)
+ * Unit: ns for three loads. */
+static void loads(struct bm_run *run, int64_t n, int advice)
 {
-    uint64_t sum = 0;
+    unsigned char byte = 0;
 
-    if (!fill_arrays(run, n)) {
+    if (!fill_arrays(run, n, advice)) {
         return;
     }
     while (bm_next_batch(run, BATCH)) {
         for (int i = 0; i < BATCH; i++) {
-            uint32_t h = in_arrays.handles[random_below(&rng, (uint32_t)n)];
+            uint32_t at;
 
-            sum +=
-                (unsigned char)in_arrays.objects[in_arrays.words[h]].bytes[0];
+            rng += byte; /* so that one look waits for the other */
+            at = in_arrays.handles[random_below(&rng, (uint32_t)n)];
+            byte =
+                (unsigned char)in_arrays.objects[in_arrays.words[at]].bytes[0];
         }
     }
-    bm_use(&sum);
+    bm_use(&byte);
 }
 
-/* Question: and those of a look through a pointer?  Unit: ns for two loads. */
-static void memory_pointer(struct bm_run *run, int64_t n)
+static void loads_4k(struct bm_run *run, int64_t n)
 {
-    uint64_t sum = 0;
-
-    if (!fill_arrays(run, n)) {
-        return;
-    }
-    while (bm_next_batch(run, BATCH)) {
-        for (int i = 0; i < BATCH; i++) {
-            uint32_t at = in_arrays.handles[random_below(&rng, (uint32_t)n)];
-
-            sum += (unsigned char)in_arrays.objects[at].bytes[0];
-        }
-    }
-    bm_use(&sum);
+    loads(run, n, MADV_NOHUGEPAGE);
 }
 
-static const int64_t live_objects[] = { 10000,    30000,   100000,   300000,
-                                        1000000,  3000000, 10000000, 20000000,
-                                        50000000, -1 };
+static void loads_2m(struct bm_run *run, int64_t n)
+{
+    loads(run, n, MADV_HUGEPAGE);
+}
 
-/* In this order, so that few sets are made. */
+static const int64_t live_objects[] = { 10000,   100000,   300000,   1000000,
+                                        3000000, 10000000, 50000000, -1 };
+
 const struct bm_case bm_cases[] = {
     { "pool/growth_read", pool_read, live_objects, "live_objects", 0 },
     { "pool/growth_pair", pool_pair, live_objects, "live_objects", 0 },
     { "malloc/growth_read", malloc_read, live_objects, "live_objects", 0 },
     { "malloc/growth_pair", malloc_pair, live_objects, "live_objects", 0 },
-    { "memory/growth_pool", memory_pool, live_objects, "live_objects", 0 },
-    { "memory/growth_pointer", memory_pointer, live_objects, "live_objects",
-      0 },
+    { "memory/growth_loads_4k", loads_4k, live_objects, "live_objects", 0 },
+    { "memory/growth_loads_2m", loads_2m, live_objects, "live_objects", 0 },
     { 0 },
 };
