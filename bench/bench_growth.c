@@ -4,12 +4,12 @@
  *
  * Idea
  *   A price may grow only because more of what is touched lies outside of the
- *   caches, those of addresses included. So beside pool and malloc() stand loads
- *   from plain arrays that are as large as what a look through a handle touches:
- *   n handles -> n slot words -> n objects. Each index is read by the load
- *   before it, the first one's by the last look: nothing overlaps, as little
- *   does where a look or a pair is more instructions than a processor has under
- *   way.
+ *   caches, those of addresses included. So beside pool and malloc() stand
+ *   loads from plain arrays that are as large as what a look through a handle
+ *   touches: n handles -> n slot words -> n objects. Each index is read by the
+ *   load before it, the first one's by the last look: nothing overlaps, as
+ *   little does where a look or a pair is more instructions than a processor
+ *   has under way.
  *
  *      memory/growth_loads_4k  arrays in pages of 4 KiB
  *      memory/growth_loads_2m  in huge pages, where the system gives some
