@@ -54,14 +54,6 @@ static zs_pfn_t next_used_page(struct zs_arena *a, zs_pfn_t page)
                                   : zs_arena_nr_pages(a);
 }
 
-static bool is_of_pool(struct zs_pool *pool, zs_pfn_t page)
-{
-    uint32_t flags;
-
-    return zs_arena_page_flags(pool->arena, page, 1, &flags) == 0 &&
-           zs_page_flags_type(flags) == pool->type;
-}
-
 /* At most n slots of a locked zspage that begins at the cursor's page; the
  * cursor goes behind them. */
 static void take_part(const struct zs_pool *pool, const struct zspage *zp,
@@ -109,7 +101,8 @@ static size_t list_live(const struct zs_pool *pool, const struct part *part,
 }
 
 /* One step: some slots of the zspage that begins at the cursor's page, or on to
- * the next page. */
+ * the next page. (The word of another owner's page may name a zspage; but that
+ * one does not name the page.) */
 static size_t list_at_page(struct zs_pool *pool, struct zs_pool_cursor *c,
                            zs_handle_t *out, size_t n)
 {
@@ -141,11 +134,8 @@ size_t zs_pool_next(struct zs_pool *pool, struct zs_pool_cursor *cursor,
         if (page != cursor->page) {
             cursor->page = page;
             cursor->slot = 0;
-        } else if (is_of_pool(pool, page)) {
-            found += list_at_page(pool, cursor, handles + found, n - found);
         } else {
-            cursor->page++;
-            cursor->slot = 0;
+            found += list_at_page(pool, cursor, handles + found, n - found);
         }
     }
     return found;
