@@ -136,7 +136,7 @@ static void walk__leaves_freed_objects_out(void **unused)
 
 static void walk__lists_replaced_objects_at_their_new_place(void **unused)
 {
-    static const char bytes[3000];
+    static const char bytes[70000];
 
     (void)unused;
     create_many();
