@@ -343,7 +343,7 @@ struct zs_pool_cursor {
  * bytes are not written yet. docs/embedding.md shows how to get from a handle
  * to a key in spite of that.
  *
- * Cost: some 10 ns an object where slot words are in cache, no system call.
+ * Cost: 5 to 10 ns an object, no system call.
  * Takes a class lock for 64 slots at a time; never waits for readers or a
  * mover; may be called in a read section.
  */
