@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bm.h"
 #include "pool_for_all.h"
@@ -495,80 +494,8 @@ static void pool_batch_churn(struct bm_run *run, int64_t n)
     pool_end(run);
 }
 
-/* --- the more there are --- */
-
-#define GROWTH_BYTES 32u
-
-static bool fits(struct bm_run *run, int64_t n)
-{
-    uint64_t need = (uint64_t)n * (GROWTH_BYTES + 40);
-    uint64_t have = (uint64_t)sysconf(_SC_AVPHYS_PAGES) * 4096;
-
-    if (need > have) {
-        bm_skip(run, "not enough memory");
-    }
-    return need <= have;
-}
-
-/* Question: how does the price of a pair and a look grow with the number of
- * objects (of 32 bytes)?  Unit: ns for free, malloc, write and read of random
- * ones. */
-static void pool_growth(struct bm_run *run, int64_t n)
-{
-    char local[ZS_LOCAL_COPY_BYTES];
-    uint64_t rng = seed_of(run), sum = 0;
-    uint32_t n_live = (uint32_t)n;
-    struct zs_pool *pool = fits(run, n) ? pool_for_all(run) : NULL;
-
-    if (pool == NULL) {
-        return;
-    }
-    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, GROWTH_BYTES);
-    while (bm_next_batch(run, BATCH)) {
-        for (int i = 0; live != NULL && i < BATCH; i++) {
-            zs_handle_t *h = &live[random_below(&rng, n_live)];
-
-            zs_free(pool, *h);
-            if (zs_obj_create(pool, some_bytes, GROWTH_BYTES, h) != 0) {
-                abort();
-            }
-            sum += *(const unsigned char *)zs_obj_read_begin(
-                pool, live[random_below(&rng, n_live)], local);
-            zs_obj_read_end(pool);
-        }
-    }
-    bm_use(&sum);
-    free(live);
-    pool_end(run);
-}
-
-static void malloc_growth(struct bm_run *run, int64_t n)
-{
-    uint64_t rng = seed_of(run), sum = 0;
-    uint32_t n_live = (uint32_t)n;
-    void **live =
-        fits(run, n) ? fill_blocks(run, n_live, &rng, GROWTH_BYTES) : NULL;
-
-    while (bm_next_batch(run, BATCH)) {
-        for (int i = 0; live != NULL && i < BATCH; i++) {
-            void **p = &live[random_below(&rng, n_live)];
-
-            free(*p);
-            *p = malloc(GROWTH_BYTES);
-            if (*p != NULL) {
-                memcpy(*p, some_bytes, GROWTH_BYTES);
-            }
-            sum += *(unsigned char *)live[random_below(&rng, n_live)];
-        }
-    }
-    bm_use(&sum);
-    free_blocks(live, n_live);
-}
-
 static const int64_t none[] = { 0, -1 };
 static const int64_t churn_objects[] = { 1000, 1000000, 10000000, -1 };
-static const int64_t growth_objects[] = { 10000,    100000,   1000000,
-                                          10000000, 50000000, -1 };
 static const int64_t sizes_bytes[] = { 32, 256, 1024, 3072, -1 };
 static const int64_t live_objects[] = { 1000, 1000000, -1 };
 
@@ -583,8 +510,6 @@ const struct bm_case bm_cases[] = {
     { "pool/churn_cross", pool_churn_cross, none, "", 2 },
     { "malloc/churn_cross", malloc_churn_cross, none, "", 2 },
     { "pool/batch_churn", pool_batch_churn, live_objects, "live_objects", 2 },
-    { "pool/growth", pool_growth, growth_objects, "live_objects", 0 },
-    { "malloc/growth", malloc_growth, growth_objects, "live_objects", 0 },
     { "pool/read", pool_read, live_objects, "live_objects", 2 },
     { "malloc/read", malloc_read, live_objects, "live_objects", 2 },
     { "pool/sum", pool_sum, live_objects, "live_objects", 0 },

@@ -53,6 +53,11 @@ typedef struct zs_handle {
     uint32_t raw; /**< 0: no object */
 } zs_handle_t;
 
+/** Every `raw` of a pool is below that, where max_objects is what the pool was
+ *  created with, not 0. They are small numbers, taken from the lowest group of
+ *  1,024 that has a free one, so they can index a table of the embedder's. */
+#define ZS_HANDLE_LIMIT(max_objects) ((max_objects) + 2048)
+
 /** Largest object, in bytes. */
 #define ZS_MAX_OBJ_BYTES ((size_t)256 * 1024 * 1024)
 
@@ -136,6 +141,29 @@ ZS_API ZS_MUST_CHECK int zs_obj_create_sized(struct zs_pool *pool,
                                              size_t size, zs_handle_t *out);
 
 /**
+ * zs_malloc() of an object whose first byte lies at a multiple of `alignment`,
+ * and stays so: when it is moved, its pages are migrated, or it is replaced or
+ * resized. Views and pins show that; but where zs_obj_read_begin() returns the
+ * local copy, that is as aligned as the caller has made it.
+ *
+ * @param alignment  a power of two, 1 .. ZS_PAGE_BYTES.
+ * @param size       1 .. ZS_MAX_OBJ_BYTES.
+ *
+ * @retval 0        `*out` is a live handle, to be given to zs_free() once
+ * @retval -EINVAL  alignment or size is out of range
+ * @retval -ENOMEM,-ENOSPC  as zs_malloc()
+ *
+ * Cost: the class lock. The size is rounded up to a class that is a multiple of
+ * the alignment, above 64 KiB to whole pages (docs/size-classes.md has what
+ * that wastes; a size that is a multiple of the alignment wastes least). The
+ * other objects of such a class are kept aligned, too, when they are replaced
+ * or resized.
+ */
+ZS_API ZS_MUST_CHECK int zs_malloc_aligned(struct zs_pool *pool,
+                                           size_t alignment, size_t size,
+                                           zs_handle_t *out);
+
+/**
  * Free an object, from any thread. Never fails and never waits for readers:
  * nobody may be reading the object, or read it later (zs_free_deferred()). A
  * handle that is out of range, dead or already freed stops the process with a
@@ -190,7 +218,10 @@ ZS_API const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
 ZS_API void zs_obj_read_end(struct zs_pool *pool);
 
 /** Where an object's bytes are: side by side, or in two pages that are not.
- *  All zs_obj_size() of them; fit for writev(). */
+ *  All zs_obj_size() of them; fit for writev(). Two parts at most: pages move
+ *  one by one only where objects have up to a page, and such an object touches
+ *  two. Larger ones move whole and lie in one part, whatever their size, so
+ *  nothing above a page is ever copied to a buffer of the caller's. */
 struct zs_view {
     struct iovec part[2];
     unsigned n_parts; /**< 1 or 2; 2 only for objects of up to a page */
@@ -280,6 +311,53 @@ ZS_API size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h);
 
 /** Ask whether a handle names a live object, without stopping when not. */
 ZS_API bool zs_handle_check(struct zs_pool *pool, zs_handle_t h);
+
+/** Where a walk over a pool is. Zero-initialise it to begin at the front. */
+struct zs_pool_cursor {
+    uint32_t page, slot; /* the pool's */
+};
+
+/**
+ * List live objects in the order of their addresses (in that of the first pages
+ * of their zspages, where page migration has split these), and move the cursor
+ * behind them:
+ *
+ *     struct zs_pool_cursor at = { 0 };
+ *     zs_handle_t h[64];
+ *     size_t n;
+ *     while ((n = zs_pool_next(pool, &at, h, 64)) > 0) {
+ *         ... h[0] .. h[n - 1] ...
+ *     }
+ *
+ * @param n  room in `handles`, at least 1.
+ * @return  how many were listed; fewer than n only at the end, 0 behind it.
+ *
+ * Threads: other calls go on meanwhile, and nothing is held between two calls;
+ * a cursor is for one thread at a time. Each handle was live at some moment of
+ * the call that lists it; what was freed before, zs_free_deferred() included,
+ * is not listed. From the first call to the last one,
+ *   - an object that lives all the while and stays in its place is listed
+ *     exactly once;
+ *   - one that is moved meanwhile (by a compaction pass, or by zs_obj_replace()
+ *     and zs_realloc()), or was in a zspage of which a page was migrated, may
+ *     be listed once, more than once, or not at all;
+ *   - one that is made or freed meanwhile is listed or not.
+ * So a walk is exact for whoever keeps movers away: from its begin to its end
+ * no pass runs (zs_compactor_stop(), no zs_compact() nor what else is in
+ * zspool/compactor.h), no page is migrated, and nothing is replaced.
+ *
+ * A listed object may be freed, and its handle used again, at any time by those
+ * who may free it. Inside a read section that was opened before the call it
+ * stays readable if they use zs_free_deferred(). It may also be so new that its
+ * bytes are not written yet. docs/embedding.md shows how to get from a handle
+ * to a key in spite of that.
+ *
+ * Cost: 5 to 10 ns an object, no system call.
+ * Takes a class lock for 64 slots at a time; never waits for readers or a
+ * mover; may be called in a read section.
+ */
+ZS_API size_t zs_pool_next(struct zs_pool *pool, struct zs_pool_cursor *cursor,
+                           zs_handle_t *handles, size_t n);
 
 /** Statistics of one pool. Cost: takes every class lock once, in turn. */
 ZS_API void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out);

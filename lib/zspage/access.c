@@ -300,7 +300,8 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
     }
     zs_read_lock();
     (void)live_word(pool, raw, __func__);
-    err = place_object(pool, &raw, data, size, size, &word);
+    err = place_object(pool, &raw, data, size, usual_size(pool, size),
+                       &word);
     if (!err) {
         switch_to(pool, raw, word, __func__);
     }
@@ -348,7 +349,7 @@ int zs_realloc(struct zs_pool *pool, zs_handle_t h, size_t size)
     zs_read_lock();
     from = live_word(pool, raw, __func__);
     if (!stays_in(pool, zspage_at(pool, zs_slot_zspage(from)), size)) {
-        err = place_object(pool, &raw, NULL, 0, size, &to);
+        err = place_object(pool, &raw, NULL, 0, usual_size(pool, size), &to);
         if (!err) {
             copy_object(pool, to, from);
             switch_to(pool, raw, to, __func__);

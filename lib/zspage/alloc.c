@@ -60,10 +60,17 @@ unsigned class_for_new(const struct zs_pool *pool, size_t size)
                : zs_size_class_of(size);
 }
 
+size_t usual_size(const struct zs_pool *pool, size_t size)
+{
+    return is_cached_size(size)
+               ? zs_size_class(class_for_new(pool, size))->slot_bytes
+               : size;
+}
+
 static int place_in_class(struct zs_pool *pool, size_t size, uint32_t h,
                           struct zspage **zp, unsigned *idx)
 {
-    struct zs_class *cl = &pool->classes[class_for_new(pool, size)];
+    struct zs_class *cl = &pool->classes[zs_size_class_of(size)];
     int err = class_lock_with_room(pool, cl, zp);
     bool pinned;
 
@@ -90,6 +97,7 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
     if (!is_cached_size(size)) {
         caches_note_large(pool);
     }
+    size = size_keeping_alignment(pool, *h, size);
     err = size <= ZS_LARGEST_CLASS_BYTES
               ? place_in_class(pool, size, *h, zp, idx)
               : run_new(pool, size, *h, zp);
@@ -133,9 +141,9 @@ int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
 
 /* --- the public functions --- */
 
-__attribute__((noinline)) static int create(struct zs_pool *pool,
-                                            const void *data, size_t len,
-                                            size_t size, zs_handle_t *out)
+__attribute__((noinline)) int create_uncached(struct zs_pool *pool,
+                                              const void *data, size_t len,
+                                              size_t size, zs_handle_t *out)
 {
     uint32_t h = 0;
     uint32_t word;
@@ -166,7 +174,7 @@ __attribute__((noinline)) static int malloc_slowly(struct zs_pool *pool,
     uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
 
     if (h == 0) {
-        return create(pool, NULL, 0, size, out);
+        return create_uncached(pool, NULL, 0, usual_size(pool, size), out);
     }
     out->raw = h;
     return 0;
@@ -203,7 +211,7 @@ __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
     int err;
 
     if (h == 0) {
-        return create(pool, data, len, size, out);
+        return create_uncached(pool, data, len, usual_size(pool, size), out);
     }
     out->raw = h;
     /* Nobody else knows the handle, so it may be written like any other. */

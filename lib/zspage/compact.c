@@ -366,8 +366,10 @@ static void move_up(struct zs_pool *pool, struct zs_class *cl)
     if (!zp) {
         return;
     }
-    if (n > 0 && next_class_takes(pool, next, n, need(cl, n))) {
+    if (n > 0 && class_keeps_alignment(cl, next) &&
+        next_class_takes(pool, next, n, need(cl, n))) {
         own_slot_words(pool, zp);
+        class_hand_alignment_on(cl, next);
         zspage_move_objects_up(pool, zp, next);
     }
     settle(pool, zp, true);

@@ -7,9 +7,11 @@
  *   alloc.c      zs_malloc, zs_free, zs_obj_create
  *   cache.c, cache_thread.c  threads' caches (cache.h)
  *   batch.c      zs_malloc_batch, zs_free_batch
+ *   aligned.c    zs_malloc_aligned, and what keeps objects aligned
  *   dying.c      zs_free_deferred
  *   access.c     zs_obj_read_*, zs_obj_write, replace, realloc, size, check
  *   view.c       zs_obj_view_begin
+ *   walk.c       zs_pool_next
  *   limbo_slots.c  slots that wait for readers
  *   move.c       moving the objects of one zspage
  *   compact.c    evacuation interface: look, detach, move, consolidate, trim
@@ -44,6 +46,7 @@ struct zs_class {
     uint32_t slot_bytes;         /* set once; 0: the class of runs */
     uint16_t n_slots;            /* set once */
     uint16_t n_pages;            /* set once */
+    _Atomic uint32_t alignment;  /* its objects keep (aligned.c); 0: none */
     uint32_t lists[ZS_NR_LISTS]; /* zspage numbers; 0: empty */
     uint32_t n_zspages;
     uint64_t n_free; /* slots of ATTACHED zspages that are not used */
@@ -299,11 +302,30 @@ void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
 /* The class of a new object, which a small pool takes a little larger
  * (cache_sizes.h). */
 unsigned class_for_new(const struct zs_pool *pool, size_t size);
+/* The slot size of that class; above what caches hold, the size itself. */
+size_t usual_size(const struct zs_pool *pool, size_t size);
 
 /* With the lock held on success: a zspage with room, made if there is none. At
  * the limit any that has some will do. */
 int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
                          struct zspage **zp);
+/* A new object, not by way of the thread's cache: it is in the class that holds
+ * `size`. */
+int create_uncached(struct zs_pool *pool, const void *data, size_t len,
+                    size_t size, zs_handle_t *out);
+
+/* --- aligned.c --- */
+
+/* May all objects of a class be moved into slots of the other one? Objects have
+ * been taken off the first one's lists under its lock. */
+bool class_keeps_alignment(const struct zs_class *from,
+                           const struct zs_class *to);
+/* Before they are. */
+void class_hand_alignment_on(const struct zs_class *from, struct zs_class *to);
+/* What to ask for instead of `size` so that the object of handle `h` stays
+ * aligned in its new slot; of a handle without an object: `size`. In a read
+ * section, or `h` is the caller's own. */
+size_t size_keeping_alignment(struct zs_pool *pool, uint32_t h, size_t size);
 
 /* Free a handle in range at once, under the class lock; no cache of the calling
  * thread has a part in it. */

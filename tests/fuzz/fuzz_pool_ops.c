@@ -6,14 +6,16 @@
  * zeros, so every input is valid and short inputs stay short.
  *     byte 0      limit of the arena, in 128 KiB, above 1 MiB; 0: none
  *     then, for each operation:
- *     op = b % 8  0,1 create  2 free  3 write  4 replace  5 read  6 compact
+ *     op = b % 8  0,1 create (b >= 192: aligned to 8 << (b >> 3) % 8)
+ *                 2 free  3 write  4 replace  5 read  6 compact
  *                 7 migrate a run of pages, or (b >= 128) let the next
  *                   population of pages fail
  *     slot = b % SLOTS, size from two more bytes (small, or with 16 to 64 KiB,
  *     or a run)
  *
  * Oracle: slot i reads back as the pattern of its seed, whatever moved in
- * between; refused operations change nothing; counts agree at the end.
+ * between, and is aligned; refused operations change nothing; counts agree at
+ * the end; a walk lists what is live.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -37,6 +39,7 @@ struct input {
 struct slot {
     zs_handle_t h;
     uint32_t size;
+    size_t alignment; /* 0: of an empty slot */
     uint8_t seed;
 };
 
@@ -86,17 +89,33 @@ static void verify(const struct slot *s)
     unsigned char local[ZS_LOCAL_COPY_BYTES];
     const void *p = zs_obj_read_begin(pool, s->h, local);
 
+    REQUIRE(p == local || (uintptr_t)p % s->alignment == 0);
     REQUIRE(memcmp(p, pattern + s->seed, s->size) == 0);
     zs_obj_read_end(pool);
     REQUIRE(zs_obj_size(pool, s->h) >= s->size);
 }
 
-static void create(struct slot *s, struct input *in)
+static int create_aligned(struct slot *s, const void *data, size_t size,
+                          size_t alignment)
+{
+    int err = zs_malloc_aligned(pool, alignment, size, &s->h);
+
+    if (!err) {
+        REQUIRE(zs_obj_write(pool, s->h, 0, data, size) == 0);
+    }
+    return err;
+}
+
+static void create(struct slot *s, struct input *in, unsigned op)
 {
     uint32_t size = next_size(in);
     uint8_t seed = (uint8_t)next_byte(in);
+    size_t alignment = op >= 192 ? (size_t)8 << (op >> 3) % 8 : 4;
+    int err = op >= 192 ? create_aligned(s, pattern + seed, size, alignment)
+                        : zs_obj_create(pool, pattern + seed, size, &s->h);
 
-    if (zs_obj_create(pool, pattern + seed, size, &s->h) == 0) {
+    if (!err) {
+        s->alignment = alignment;
         s->size = size;
         s->seed = seed;
     }
@@ -148,6 +167,32 @@ static void migrate(struct input *in)
     }
 }
 
+/* Every live object is listed, once: as many as there are, each of them one of
+ * ours, for zs_pool_next() meets no slot twice. */
+static void check_walk(void)
+{
+    struct zs_pool_cursor cursor = { 0 };
+    zs_handle_t listed[7];
+    unsigned n_listed = 0, n_live = 0;
+    size_t n;
+
+    for (unsigned i = 0; i < SLOTS; i++) {
+        n_live += slots[i].h.raw != 0;
+    }
+    while ((n = zs_pool_next(pool, &cursor, listed, 7)) > 0) {
+        for (size_t k = 0; k < n; k++) {
+            unsigned i = 0;
+
+            while (i < SLOTS && slots[i].h.raw != listed[k].raw) {
+                i++;
+            }
+            REQUIRE(i < SLOTS);
+        }
+        n_listed += (unsigned)n;
+    }
+    REQUIRE(n_listed == n_live);
+}
+
 static void run_op(struct input *in)
 {
     unsigned op = next_byte(in);
@@ -157,6 +202,7 @@ static void run_op(struct input *in)
     switch (op % 8) {
     case 6:
         REQUIRE(zs_compact(zs_pool_arena(pool), NULL) == 0);
+        check_walk();
         break;
     case 7:
         if (op >= 128) {
@@ -168,7 +214,7 @@ static void run_op(struct input *in)
     case 0:
     case 1:
         if (!live) {
-            create(s, in);
+            create(s, in, op);
         }
         break;
     default:
@@ -195,6 +241,7 @@ static void finish(void)
     }
     zs_pool_stats(pool, &stats);
     REQUIRE(stats.n_objects == live);
+    check_walk();
     for (unsigned i = 0; i < SLOTS; i++) {
         if (slots[i].h.raw != 0) {
             release(&slots[i]);

@@ -6,7 +6,8 @@
  * write in place and replace values; one reads any of them; one compacts
  * without pause; one isolates and migrates pages at random. A value carries its
  * number, version, length and a checksum, so a torn, stale or foreign read
- * shows. The arena has a limit, so allocations fail now and then.
+ * shows; some are aligned. The arena has a limit, so allocations fail now and
+ * then.
  *
  * What runs against what: readers share a value's lock with replace and with
  * the movers (nothing else protects them); free and in-place writes exclude
@@ -38,6 +39,7 @@
 struct value {
     pthread_rwlock_t lock; /* write: free, create, write in place */
     zs_handle_t h;         /* raw == 0: none */
+    size_t alignment;      /* changed under the lock */
     _Atomic uint32_t version;
 };
 
@@ -120,6 +122,7 @@ static void read_value(uint32_t number)
     const unsigned char *p = zs_obj_read_begin(pool, v->h, local);
 
     check_value(p, number, version, SIZE_MAX);
+    REQUIRE(p == local || (uintptr_t)p % v->alignment == 0);
     zs_obj_read_end(pool);
     atomic_fetch_add_explicit(&n_reads, 1, memory_order_relaxed);
 }
@@ -131,14 +134,29 @@ static bool refused(int err)
     return err != 0;
 }
 
+/* Nobody reads it yet, so it may be written in place. */
+static int create_aligned(struct value *v, const unsigned char *buf, size_t len)
+{
+    int err = zs_malloc_aligned(pool, v->alignment, len, &v->h);
+
+    if (!err) {
+        REQUIRE(zs_obj_write(pool, v->h, 0, buf, len) == 0);
+    }
+    return err;
+}
+
 static void create_value(struct value *v, uint32_t number, unsigned char *buf,
                          uint64_t *s)
 {
     size_t len = random_len(s);
     uint32_t version = v->version + 1;
 
+    bool aligned = next_random(s) % 8 == 0;
+
     make_value(buf, number, version, len);
-    if (!refused(zs_obj_create(pool, buf, len, &v->h))) {
+    v->alignment = aligned ? (size_t)8 << next_random(s) % 5 : 4;
+    if (!refused(aligned ? create_aligned(v, buf, len)
+                         : zs_obj_create(pool, buf, len, &v->h))) {
         atomic_store_explicit(&v->version, version, memory_order_release);
     } else {
         v->h.raw = 0;

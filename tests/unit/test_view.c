@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of zs_obj_view_begin() and zs_realloc(). */
+/* Unit tests of zs_obj_view_begin(), zs_obj_write() and zs_realloc(). */
 #include "pool_impl.h"
 
 #include "offline_fixture.h"
@@ -60,6 +60,16 @@ static void view__leads_to_the_bytes_of_each_object(void **unused)
 }
 
 /* Every second page is moved, so that chains are split. */
+static void split_chains(void)
+{
+    for (zs_pfn_t page = 0; page < 4 * BLOCK; page += 2) {
+        if (zs_isolate_movable_ops_page(arena, page) &&
+            zs_migrate_pages(arena, &page, 1, ZS_MIGRATE_SYNC) > 0) {
+            zs_putback_movable_ops_page(arena, page);
+        }
+    }
+}
+
 static void view__has_two_parts_where_migration_has_split_them(void **unused)
 {
     static struct zs_view views[N_OBJECTS];
@@ -67,12 +77,7 @@ static void view__has_two_parts_where_migration_has_split_them(void **unused)
 
     (void)unused;
     create_full();
-    for (zs_pfn_t page = 0; page < 4 * BLOCK; page += 2) {
-        if (zs_isolate_movable_ops_page(arena, page) &&
-            zs_migrate_pages(arena, &page, 1, ZS_MIGRATE_SYNC) > 0) {
-            zs_putback_movable_ops_page(arena, page);
-        }
-    }
+    split_chains();
     zs_obj_view_begin(pool, objects, N_OBJECTS, views);
     for (unsigned i = 0; i < N_OBJECTS; i++) {
         assert_view_is_right(&views[i], i, LEN);
@@ -114,6 +119,128 @@ static void view__of_a_dead_handle_stops(void **unused)
     (void)unused;
     create_full();
     assert_stops(view_dead, "zs_obj_view_begin", "dead");
+    destroy_all();
+}
+
+/* Nothing above a page is ever in two parts. */
+static void view__of_a_large_object_has_one_part(void **unused)
+{
+    static const size_t lens[] = { 4100, 6000, 30000, 65536, 65537, 3 * MIB };
+    struct zs_view views[6];
+
+    (void)unused;
+    create_full();
+    for (unsigned i = 0; i < 6; i++) {
+        objects[i] = store(i, lens[i]);
+    }
+    split_chains();
+    assert_int_equal(zs_compact(arena, NULL), 0);
+    zs_obj_view_begin(pool, objects, 6, views);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(views[i].n_parts, 1);
+        assert_view_is_right(&views[i], i, lens[i]);
+    }
+    zs_obj_read_end(pool);
+    destroy_all();
+}
+
+/* --- writing parts --- */
+
+/* The same write to the object and to what it should hold. */
+static void write_both(unsigned object, unsigned char *want, size_t at,
+                       size_t len)
+{
+    unsigned char *bytes = malloc(len + 1);
+
+    assert_non_null(bytes);
+    memset(bytes, (int)(at * 7 + len) | 1, len + 1);
+    assert_int_equal(zs_obj_write(pool, objects[object], at, bytes, len), 0);
+    memcpy(want + at, bytes, len);
+    free(bytes);
+}
+
+static void assert_holds(unsigned object, const unsigned char *want, size_t len)
+{
+    struct zs_view v;
+    size_t at = 0;
+
+    zs_obj_view_begin(pool, &objects[object], 1, &v);
+    for (unsigned p = 0; p < v.n_parts; p++) {
+        size_t left = len - at;
+        size_t n = v.part[p].iov_len < left ? v.part[p].iov_len : left;
+
+        assert_memory_equal(v.part[p].iov_base, want + at, n);
+        at += n;
+    }
+    zs_obj_read_end(pool);
+    assert_int_equal(at, len);
+}
+
+/* Parts at both ends, in the middle, of no byte, and all of it; then what lies
+ * behind the end. `border`: where two pages meet in the object, if they do. */
+static void write_parts(unsigned object, size_t border)
+{
+    size_t size = zs_obj_size(pool, objects[object]);
+    unsigned char *want = malloc(size);
+
+    assert_non_null(want);
+    memset(want, 0, size);
+    assert_int_equal(zs_obj_write(pool, objects[object], 0, want, size), 0);
+    write_both(object, want, 0, 1);
+    write_both(object, want, size - 1, 1);
+    write_both(object, want, border - 1, 2);
+    write_both(object, want, border - 3, 3);
+    write_both(object, want, border, 3);
+    write_both(object, want, 0, 0);
+    write_both(object, want, size, 0);
+    assert_holds(object, want, size);
+    write_both(object, want, 1, size - 2);
+    assert_holds(object, want, size);
+    assert_int_equal(zs_obj_write(pool, objects[object], size, want, 1),
+                     -ERANGE);
+    assert_int_equal(zs_obj_write(pool, objects[object], size + 1, want, 0),
+                     -ERANGE);
+    assert_holds(object, want, size);
+    free(want);
+}
+
+/* And the neighbours are as they were. */
+static void write__into_two_pages_that_are_apart(void **unused)
+{
+    unsigned n_split = 0;
+
+    (void)unused;
+    create_full();
+    split_chains();
+    for (unsigned i = 1; i + 1 < N_OBJECTS && n_split < 50; i += 3) {
+        struct zs_view v;
+
+        zs_obj_view_begin(pool, &objects[i], 1, &v);
+        zs_obj_read_end(pool);
+        if (v.n_parts == 2 && v.part[0].iov_len > 3 && v.part[1].iov_len > 3) {
+            write_parts(i, v.part[0].iov_len);
+            assert_object_is_right(objects[i - 1], i - 1, LEN);
+            assert_object_is_right(objects[i + 1], i + 1, LEN);
+            n_split++;
+        }
+    }
+    assert_int_equal(n_split, 50);
+    destroy_all();
+}
+
+static void write__into_large_objects_and_runs(void **unused)
+{
+    static const size_t lens[] = { 20, 4096, 6000, 65536, 65537, 3 * MIB };
+
+    (void)unused;
+    create(16, 0, 0);
+    create_pool();
+    for (unsigned i = 0; i < 6; i++) {
+        objects[i] = store(i, lens[i]);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        write_parts(i, lens[i] > PAGE ? PAGE : 10);
+    }
     destroy_all();
 }
 
@@ -180,6 +307,9 @@ int main(void)
         PROMISE(view__has_two_parts_where_migration_has_split_them),
         PROMISE(view__is_a_snapshot),
         PROMISE(view__of_a_dead_handle_stops),
+        PROMISE(view__of_a_large_object_has_one_part),
+        PROMISE(write__into_two_pages_that_are_apart),
+        PROMISE(write__into_large_objects_and_runs),
         PROMISE(realloc__keeps_handle_and_bytes),
         PROMISE(realloc__within_the_class_changes_nothing),
         PROMISE(realloc__fails_and_leaves_the_object_as_it_was),
