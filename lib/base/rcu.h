@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 
+#include <urcu/static/urcu-bp.h>
 #include <urcu/urcu-bp.h>
 
 #if defined(__SANITIZE_THREAD__)
@@ -40,20 +41,25 @@ extern char zs_tsan_readers;
 #define ZS_TSAN_GRACE_PASSED() ((void)0)
 #endif
 
+/* Reached without a call; lib/zspage/cache.h has thread-local data of that kind
+ * already. */
+extern __thread struct urcu_bp_reader *urcu_bp_reader
+    __attribute__((tls_model("initial-exec")));
+
 static inline void zs_read_lock(void)
 {
-    urcu_bp_read_lock();
+    _urcu_bp_read_lock();
 }
 
 static inline void zs_read_unlock(void)
 {
     ZS_TSAN_READER_LEAVES();
-    urcu_bp_read_unlock();
+    _urcu_bp_read_unlock();
 }
 
 static inline bool zs_in_read_section(void)
 {
-    return urcu_bp_read_ongoing() != 0;
+    return _urcu_bp_read_ongoing() != 0;
 }
 
 /* Stop with a message when this thread is in a read section; `func` is the
