@@ -51,14 +51,10 @@ static const struct {
     const char *name;
     void (*run)(long n);
 } cases[] = {
-    { "nothing", nothing },
-    { "bp_call", bp_call },
-    { "bp_inline", bp_inline },
-    { "memb_call", memb_call },
-    { "memb_inline", memb_inline },
-    { "qsbr_call", qsbr_call },
-    { "qsbr_inline", qsbr_inline },
-    { "qsbr_quiescent", qsbr_quiescent },
+    { "nothing", nothing },         { "bp_call", bp_call },
+    { "bp_inline", bp_inline },     { "memb_call", memb_call },
+    { "memb_inline", memb_inline }, { "qsbr_call", qsbr_call },
+    { "qsbr_inline", qsbr_inline }, { "qsbr_quiescent", qsbr_quiescent },
 };
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
 
