@@ -60,9 +60,9 @@
 _Static_assert(HEAD_ROOM >= ZS_VALUE_HEADER_MAX_BYTES, "headers fit");
 
 /* Handles: of the value that the thread got last, and of the one whose begin was
- * fetched then. */
+ * fetched ahead, `step` from another. See fetch_ahead(). */
 static _Thread_local struct {
-    uint32_t got, fetched;
+    uint32_t got, fetched, step;
 } last __attribute__((tls_model("initial-exec")));
 
 struct zs_store {
@@ -247,10 +247,13 @@ static void fetch_ahead(const struct zs_store *store, zs_handle_t h,
 {
     uint32_t step = h.raw - last.got;
 
-    if (h.raw != last.fetched) {
+    if (h.raw == last.fetched) {
+        step = last.step; /* others may have come between */
+    } else {
         zs_fetch_bytes((const char *)object, room);
     }
     if (step == 1 || step == UINT32_MAX) {
+        last.step = step;
         last.fetched = h.raw + step;
         zs_obj_fetch(store->pool, last.fetched);
     }
