@@ -20,10 +20,10 @@ struct speed {
  * that is not that of their first fill. */
 enum stage {
     STAGE_PUT_COLD,
-    STAGE_PUT_RANDOM,
-    STAGE_PUT, /* after it values lie as after their first fill */
+    STAGE_PUT,
     STAGE_GET,
     STAGE_GET_RANDOM,
+    STAGE_PUT_RANDOM, /* last: it leaves handles in disorder */
     N_STAGES
 };
 

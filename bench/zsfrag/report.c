@@ -191,7 +191,7 @@ void report_table(const struct outcome *outcomes, unsigned n)
     printf("\nMB/s of values; random: in another order than that of the first "
            "fill\n\n");
     printf("%-9s %10s %10s %10s %10s %10s %9s %9s\n", "", "put, cold",
-           "put, rand.", "put, warm", "get", "get, rand.", "raw put",
+           "put, warm", "get", "get, rand.", "put, rand.", "raw put",
            "raw get");
     for (unsigned i = 0; i < n; i++) {
         if (outcomes[i].kind == RUN_DONE) {
@@ -203,7 +203,7 @@ void report_table(const struct outcome *outcomes, unsigned n)
     printf("\ntimes the codec alone over a flat array (raw): median of pairs, "
            "and 80 %% of them\n\n");
     printf("%-9s  %-15s  %-15s  %-15s  %-15s  %-15s\n", "", "put, cold",
-           "put, random", "put, warm", "get", "get, random");
+           "put, warm", "get", "get, random", "put, random");
     for (unsigned i = 0; i < n; i++) {
         if (outcomes[i].kind == RUN_DONE) {
             table_ratio(&outcomes[i]);

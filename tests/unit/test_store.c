@@ -415,40 +415,6 @@ static void stats__are_exact_over_put_replace_and_delete(void **unused)
     zs_store_destroy(store);
 }
 
-/* What get fetches ahead may be dead, or no handle at all. */
-static void get__is_not_disturbed_by_what_comes_next(void **unused)
-{
-    struct zs_store_config cfg = { .pool.max_objects = 1024 };
-    static zs_handle_t h[4096];
-    struct zs_store *store;
-    unsigned n = 0;
-    char back[64];
-    size_t len;
-
-    (void)unused;
-    assert_int_equal(zs_store_create(&cfg, &store), 0);
-    while (n < 4096 && zs_store_put(store, text + n, 64, &h[n]) == 0) {
-        n++; /* all handles that there are */
-    }
-    assert_in_range(n, 1024, 4095);
-    for (unsigned i = 0; i < 2 * n; i++) { /* up, then down */
-        unsigned at = i < n ? i : 2 * n - 1 - i;
-
-        assert_int_equal(zs_store_get(store, h[at], back, sizeof(back), &len),
-                         0);
-        assert_memory_equal(back, text + at, 64);
-    }
-    for (unsigned i = 1; i < n; i += 2) {
-        zs_store_delete(store, h[i]);
-    }
-    for (unsigned i = 0; i < n; i += 2) {
-        assert_int_equal(zs_store_get(store, h[i], back, sizeof(back), &len),
-                         0);
-        assert_memory_equal(back, text + i, 64);
-    }
-    zs_store_destroy(store);
-}
-
 static void length__is_that_of_the_value_as_put(void **unused)
 {
     struct zs_store *store = store_of(ZS_CODEC_ZSTD);
@@ -482,7 +448,6 @@ int main(void)
         cmocka_unit_test(level__trades_size_for_time),
         cmocka_unit_test(replace__gives_a_handle_a_value_of_any_length),
         cmocka_unit_test(stats__are_exact_over_put_replace_and_delete),
-        cmocka_unit_test(get__is_not_disturbed_by_what_comes_next),
         cmocka_unit_test(length__is_that_of_the_value_as_put),
     };
     return cmocka_run_group_tests_name("store", tests, make_data, free_data);
