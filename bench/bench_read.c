@@ -3,9 +3,9 @@
  * bench_read - what reading objects costs, beside reading blocks by pointers.
  *
  * All objects are of 64 to 512 bytes; which one is read is random. The twins
- * measure the blocks of whatever malloc() the program is started with. A pool or
- * blocks, once filled, are kept for the next case of the same number: most of
- * the time goes into reading.
+ * measure the blocks of whatever malloc() the program is started with. What was
+ * filled once is kept for the next case of the same number, so that most of the
+ * time goes into reading.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -26,8 +26,8 @@
  *     urcu_memb_read_unlock();
  *
  * From then on every grace period of the library, in all arenas, waits for both
- * kinds. What zspool's headers say of read sections holds for those, too; zs_obj
- * functions that open a section of their own work in them as well.
+ * kinds. What zspool's headers say of read sections holds for those, too.
+ * Functions that open a section of their own work in them as well.
  *
  * Threads: nothing that "may wait" is called in a section of either kind (it
  * stops the process with a message). With qsbr a thread is in a section unless
