@@ -18,7 +18,6 @@
 #define BATCH 64
 #define MIN_BYTES 64u
 #define MAX_BYTES 512u
-#define READ_BYTES 256u
 
 static uint64_t seed_of(const struct bm_run *run)
 {
@@ -173,176 +172,6 @@ static void malloc_churn(struct bm_run *run, int64_t n)
             replace_block(live, n_live, &rng);
         }
     }
-    free_blocks(live, n_live);
-}
-
-/* Question: what does it cost to look at a random one of n objects of 256
- * bytes?  Unit: ns/object, with the cache misses of its first bytes. */
-static void pool_read(struct bm_run *run, int64_t n)
-{
-    struct zs_pool *pool = pool_for_all(run);
-    char two_part[ZS_LOCAL_COPY_BYTES];
-    uint64_t rng = seed_of(run), sum = 0, first;
-    uint32_t n_live = (uint32_t)n;
-
-    if (pool == NULL) {
-        return;
-    }
-    zs_handle_t *live = fill_pool(run, pool, n_live, &rng, READ_BYTES);
-    while (bm_next_batch(run, BATCH)) {
-        for (int i = 0; i < BATCH; i++) {
-            zs_handle_t h = live[random_below(&rng, n_live)];
-            const void *p = zs_obj_read_begin(pool, h, two_part);
-            memcpy(&first, p, sizeof(first));
-            sum += first;
-            zs_obj_read_end(pool);
-        }
-    }
-    bm_use(&sum);
-    free(live);
-    pool_end(run);
-}
-
-static void malloc_read(struct bm_run *run, int64_t n)
-{
-    uint64_t rng = seed_of(run), sum = 0, first;
-    uint32_t n_live = (uint32_t)n;
-    void **live = fill_blocks(run, n_live, &rng, READ_BYTES);
-
-    while (bm_next_batch(run, BATCH)) {
-        for (int i = 0; i < BATCH; i++) {
-            memcpy(&first, live[random_below(&rng, n_live)], sizeof(first));
-            sum += first;
-        }
-    }
-    bm_use(&sum);
-    free_blocks(live, n_live);
-}
-
-/* --- reading whole objects --- */
-
-#define VIEWS 64u /* of one batch */
-
-/* Sizes by index, the same for all: no allocator has to be asked. */
-static uint32_t size_at(uint32_t i)
-{
-    return MIN_BYTES + (i * 2654435761u >> 16) % (MAX_BYTES - MIN_BYTES + 1);
-}
-
-static uint64_t sum_bytes(const void *p, size_t len)
-{
-    const unsigned char *bytes = p;
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        sum += bytes[i];
-    }
-    return sum;
-}
-
-static zs_handle_t *fill_pool_by_index(struct bm_run *run, struct zs_pool *pool,
-                                       uint32_t n_live)
-{
-    static const char bytes[MAX_BYTES] = "written";
-    zs_handle_t *live = malloc(n_live * sizeof(live[0]));
-
-    for (uint32_t i = 0; live != NULL && i < n_live; i++) {
-        if (zs_obj_create(pool, bytes, size_at(i), &live[i]) != 0) {
-            free(live);
-            live = NULL;
-        }
-    }
-    if (live == NULL) {
-        bm_skip(run, "no memory");
-    }
-    return live;
-}
-
-/* Question: what does it cost to sum all bytes of a random one of n objects of
- * 64-512 bytes, one object at a time?  Unit: ns/object. */
-static void pool_sum(struct bm_run *run, int64_t n)
-{
-    struct zs_pool *pool = pool_for_all(run);
-    char two_part[ZS_LOCAL_COPY_BYTES];
-    uint64_t rng = seed_of(run), sum = 0;
-    uint32_t n_live = (uint32_t)n;
-
-    if (pool == NULL) {
-        return;
-    }
-    zs_handle_t *live = fill_pool_by_index(run, pool, n_live);
-    while (bm_next_batch(run, VIEWS)) {
-        for (unsigned i = 0; live != NULL && i < VIEWS; i++) {
-            uint32_t at = random_below(&rng, n_live);
-
-            sum += sum_bytes(zs_obj_read_begin(pool, live[at], two_part),
-                             size_at(at));
-            zs_obj_read_end(pool);
-        }
-    }
-    bm_use(&sum);
-    free(live);
-    pool_end(run);
-}
-
-static uint64_t sum_view(const struct zs_view *v, size_t len)
-{
-    size_t first = len < v->part[0].iov_len ? len : v->part[0].iov_len;
-
-    return sum_bytes(v->part[0].iov_base, first) +
-           (first < len ? sum_bytes(v->part[1].iov_base, len - first) : 0);
-}
-
-/* Question: and 64 objects at a time?  Unit: ns/object. */
-static void pool_batch_sum(struct bm_run *run, int64_t n)
-{
-    struct zs_pool *pool = pool_for_all(run);
-    struct zs_view views[VIEWS];
-    zs_handle_t handles[VIEWS];
-    uint32_t at[VIEWS];
-    uint64_t rng = seed_of(run), sum = 0;
-    uint32_t n_live = (uint32_t)n;
-
-    if (pool == NULL) {
-        return;
-    }
-    zs_handle_t *live = fill_pool_by_index(run, pool, n_live);
-    while (bm_next_batch(run, VIEWS)) {
-        for (unsigned i = 0; live != NULL && i < VIEWS; i++) {
-            at[i] = random_below(&rng, n_live);
-            handles[i] = live[at[i]];
-        }
-        zs_obj_view_begin(pool, handles, live != NULL ? VIEWS : 0, views);
-        for (unsigned i = 0; live != NULL && i < VIEWS; i++) {
-            sum += sum_view(&views[i], size_at(at[i]));
-        }
-        zs_obj_read_end(pool);
-    }
-    bm_use(&sum);
-    free(live);
-    pool_end(run);
-}
-
-static void malloc_sum(struct bm_run *run, int64_t n)
-{
-    uint64_t rng = seed_of(run), sum = 0;
-    uint32_t n_live = (uint32_t)n;
-    void **live = malloc(n_live * sizeof(live[0]));
-
-    for (uint32_t i = 0; live != NULL && i < n_live; i++) {
-        live[i] = malloc(size_at(i));
-        if (live[i] != NULL) {
-            memset(live[i], 1, size_at(i));
-        }
-    }
-    while (bm_next_batch(run, VIEWS)) {
-        for (unsigned i = 0; live != NULL && i < VIEWS; i++) {
-            uint32_t at = random_below(&rng, n_live);
-
-            sum += sum_bytes(live[at], size_at(at));
-        }
-    }
-    bm_use(&sum);
     free_blocks(live, n_live);
 }
 
@@ -510,10 +339,5 @@ const struct bm_case bm_cases[] = {
     { "pool/churn_cross", pool_churn_cross, none, "", 2 },
     { "malloc/churn_cross", malloc_churn_cross, none, "", 2 },
     { "pool/batch_churn", pool_batch_churn, live_objects, "live_objects", 2 },
-    { "pool/read", pool_read, live_objects, "live_objects", 2 },
-    { "malloc/read", malloc_read, live_objects, "live_objects", 2 },
-    { "pool/sum", pool_sum, live_objects, "live_objects", 0 },
-    { "pool/batch_sum", pool_batch_sum, live_objects, "live_objects", 0 },
-    { "malloc/sum", malloc_sum, live_objects, "live_objects", 0 },
     { 0 },
 };

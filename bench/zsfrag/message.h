@@ -10,9 +10,21 @@
 
 /* Two things measured in turn on the same values; MB of values a second. */
 struct speed {
-    double mbps;     /* median over the chunks */
-    double raw_mbps; /* likewise, the codec alone */
-    double ratio;    /* median over pairs of neighbouring chunks */
+    double mbps;      /* median over the chunks */
+    double raw_mbps;  /* likewise, the codec alone */
+    double ratio;     /* median over pairs of neighbouring chunks */
+    double low, high; /* a tenth of these ratios is below, a tenth above */
+};
+
+/* In the order in which they are measured. "Random": in an order of values
+ * that is not that of their first fill. */
+enum stage {
+    STAGE_PUT_COLD,
+    STAGE_PUT,
+    STAGE_GET,
+    STAGE_GET_RANDOM,
+    STAGE_PUT_RANDOM, /* last: it leaves handles in disorder */
+    N_STAGES
 };
 
 struct step {
@@ -27,7 +39,7 @@ struct step {
 
 struct result {
     uint64_t n_values;
-    struct speed put_cold, put, get;
+    struct speed speed[N_STAGES];
     struct step steps[MAX_STEPS];
     unsigned n_steps;
     uint64_t n_verified;

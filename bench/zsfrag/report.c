@@ -40,16 +40,32 @@ static void json_step(const struct step *s)
            released_bytes(s));
 }
 
+static const char *const stage_names[N_STAGES] = {
+    [STAGE_PUT_COLD] = "put_cold",     [STAGE_PUT] = "put",
+    [STAGE_PUT_RANDOM] = "put_random", [STAGE_GET] = "get",
+    [STAGE_GET_RANDOM] = "get_random",
+};
+
+static void json_speeds(const struct result *r)
+{
+    for (unsigned i = 0; i < N_STAGES; i++) {
+        const struct speed *s = &r->speed[i];
+        const char *name = stage_names[i];
+
+        printf(",\"%s_mbps\":%.1f,\"%s_ratio\":%.4f,\"%s_ratio_low\":%.4f"
+               ",\"%s_ratio_high\":%.4f",
+               name, s->mbps, name, s->ratio, name, s->low, name, s->high);
+    }
+}
+
 static void json_result(const struct result *r, unsigned ref_bytes)
 {
-    printf(",\"values\":%" PRIu64
-           ",\"put_cold_mbps\":%.1f,\"put_mbps\":%.1f,\"get_mbps\":%.1f"
-           ",\"raw_compress_mbps\":%.1f,\"raw_decompress_mbps\":%.1f"
-           ",\"put_cold_ratio\":%.4f,\"put_ratio\":%.4f,\"get_ratio\":%.4f"
+    printf(",\"values\":%" PRIu64, r->n_values);
+    json_speeds(r);
+    printf(",\"raw_compress_mbps\":%.1f,\"raw_decompress_mbps\":%.1f"
            ",\"ref_bytes\":%u,\"steps\":[",
-           r->n_values, r->put_cold.mbps, r->put.mbps, r->get.mbps,
-           r->put.raw_mbps, r->get.raw_mbps, r->put_cold.ratio, r->put.ratio,
-           r->get.ratio, ref_bytes);
+           r->speed[STAGE_PUT].raw_mbps, r->speed[STAGE_GET].raw_mbps,
+           ref_bytes);
     for (unsigned i = 0; i < r->n_steps; i++) {
         if (i > 0) {
             putchar(',');
@@ -106,10 +122,24 @@ static void table_steps(const struct outcome *o)
 static void table_speed(const struct outcome *o)
 {
     const struct result *r = &o->result;
-    printf("%-9s %8.0f (%4.2f) %8.0f (%4.2f) %8.0f (%4.2f) %9.0f %9.0f\n",
-           o->back->name, r->put_cold.mbps, r->put_cold.ratio, r->put.mbps,
-           r->put.ratio, r->get.mbps, r->get.ratio, r->put.raw_mbps,
-           r->get.raw_mbps);
+
+    printf("%-9s", o->back->name);
+    for (unsigned i = 0; i < N_STAGES; i++) {
+        printf(" %10.0f", r->speed[i].mbps);
+    }
+    printf(" %9.0f %9.0f\n", r->speed[STAGE_PUT].raw_mbps,
+           r->speed[STAGE_GET].raw_mbps);
+}
+
+static void table_ratio(const struct outcome *o)
+{
+    printf("%-9s", o->back->name);
+    for (unsigned i = 0; i < N_STAGES; i++) {
+        const struct speed *s = &o->result.speed[i];
+
+        printf("  %4.2f %4.2f..%4.2f", s->ratio, s->low, s->high);
+    }
+    printf("\n");
 }
 
 static void not_run(const struct outcome *o)
@@ -158,15 +188,25 @@ void report_table(const struct outcome *outcomes, unsigned n)
             not_run(&outcomes[i]);
         }
     }
-    printf("\nMB/s of values; in brackets: times the codec alone over a flat "
-           "array (raw)\n\n");
-    printf("%-9s %15s %15s %15s %9s %9s\n", "", "put, cold  ", "put, warm  ",
-           "get      ", "raw put", "raw get");
+    printf("\nMB/s of values; random: in another order than that of the first "
+           "fill\n\n");
+    printf("%-9s %10s %10s %10s %10s %10s %9s %9s\n", "", "put, cold",
+           "put, warm", "get", "get, rand.", "put, rand.", "raw put",
+           "raw get");
     for (unsigned i = 0; i < n; i++) {
         if (outcomes[i].kind == RUN_DONE) {
             table_speed(&outcomes[i]);
         } else {
             not_run(&outcomes[i]);
+        }
+    }
+    printf("\ntimes the codec alone over a flat array (raw): median of pairs, "
+           "and 80 %% of them\n\n");
+    printf("%-9s  %-15s  %-15s  %-15s  %-15s  %-15s\n", "", "put, cold",
+           "put, warm", "get", "get, random", "put, random");
+    for (unsigned i = 0; i < n; i++) {
+        if (outcomes[i].kind == RUN_DONE) {
+            table_ratio(&outcomes[i]);
         }
     }
     table_notes(outcomes, n);

@@ -13,9 +13,7 @@
 
 /* A stretch of neighbouring values, the unit that is timed. */
 struct chunk {
-    uint32_t from, to;   /* values from .. to-1 */
-    uint64_t bytes;      /* their length */
-    uint64_t flat_start; /* of their raw compressed form */
+    uint32_t from, to; /* places from .. to-1 of the order of a stage */
 };
 
 /* All memory here is mapped before the first look at the footprint. */
@@ -24,11 +22,14 @@ struct run {
     const struct backend *back;
     void *self; /* the back end's */
     const char *data;
-    char *buffer;        /* room for the longest value */
-    uint32_t *order;     /* values in the order in which they are freed */
-    struct codec raw;    /* for the figures of the raw codec */
-    char *flat;          /* all values, compressed, one after the other */
-    uint32_t *flat_lens; /* length of each there */
+    char *buffer;          /* room for the longest value */
+    uint32_t *order;       /* values in the order in which they are freed */
+    struct codec raw;      /* for the figures of the raw codec */
+    char *flat;            /* all values, compressed, one after the other */
+    uint64_t *flat_starts; /* place of each there */
+    uint32_t *flat_lens;   /* and its length */
+    const uint32_t
+        *visit; /* values in the order of a stage; NULL: as they are */
     struct chunk *chunks;
     uint32_t n_chunks;
     double *samples; /* room for 3 times MAX_PASSES times n_chunks */

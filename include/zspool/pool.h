@@ -217,6 +217,12 @@ ZS_API const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
 /** Close the read section of the last zs_obj_read_begin() of this thread. */
 ZS_API void zs_obj_read_end(struct zs_pool *pool);
 
+/** zs_obj_read_begin() for a thread that is in a read section already, and
+ *  opens none: valid until that section ends. Which sections do:
+ *  zspool/readers.h. */
+ZS_API const void *zs_obj_peek(struct zs_pool *pool, zs_handle_t h,
+                               void *local_copy);
+
 /** Where an object's bytes are: side by side, or in two pages that are not.
  *  All zs_obj_size() of them; fit for writev(). Two parts at most: pages move
  *  one by one only where objects have up to a page, and such an object touches
@@ -241,6 +247,11 @@ struct zs_view {
  */
 ZS_API void zs_obj_view_begin(struct zs_pool *pool, const zs_handle_t *handles,
                               size_t n, struct zs_view *views);
+
+/** zs_obj_view_begin() for a thread that is in a read section already, and
+ *  opens none, like zs_obj_peek(). */
+ZS_API void zs_obj_view(struct zs_pool *pool, const zs_handle_t *handles,
+                        size_t n, struct zs_view *views);
 
 /**
  * Overwrite bytes of an object in place.

@@ -71,13 +71,12 @@ static bool begin_again_locked(struct zs_grace *g)
     return begin;
 }
 
-static void async_passed(struct rcu_head *head)
+static void async_passed(struct zs_after_grace *after)
 {
     struct zs_grace *g =
-        (struct zs_grace *)((char *)head - offsetof(struct zs_grace, head));
+        (struct zs_grace *)((char *)after - offsetof(struct zs_grace, after));
     bool begin;
 
-    ZS_TSAN_GRACE_PASSED();
     zs_lock_acquire(&g->lock);
     g->finishing = true;
     zs_lock_release(&g->lock);
@@ -86,7 +85,7 @@ static void async_passed(struct rcu_head *head)
     begin = begin_again_locked(g);
     zs_lock_release(&g->lock);
     if (begin) {
-        zs_after_grace(&g->head, async_passed);
+        zs_call_after_grace(&g->after, async_passed);
     }
 }
 
@@ -104,7 +103,7 @@ void zs_grace_request(struct zs_grace *g)
     }
     zs_lock_release(&g->lock);
     if (begin) {
-        zs_after_grace(&g->head, async_passed);
+        zs_call_after_grace(&g->after, async_passed);
     }
 }
 

@@ -54,7 +54,7 @@ struct zs_grace {
     bool again;         /* and another one is wanted after it */
     bool finishing;     /* liburcu's thread is in finish(ASYNC) */
     unsigned n_leaving; /* members that wait for async to end */
-    struct rcu_head head;
+    struct zs_after_grace after;
     _Atomic uint64_t deferred_bytes; /* waiting now; relaxed counters */
     _Atomic uint64_t deferred_peak;
     _Atomic uint64_t moved_bytes; /* left behind by movers since a FLUSH */

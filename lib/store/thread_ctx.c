@@ -47,7 +47,8 @@ struct thread_ctx {
     bool is_buffer_taken;
 };
 
-static _Thread_local struct thread_ctx this_thread;
+static _Thread_local struct thread_ctx this_thread
+    __attribute__((tls_model("initial-exec"))); /* no call to find it */
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool has_key; /* set once, before key_once is over */

@@ -110,17 +110,15 @@ size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
 
 /* --- reading --- */
 
-const void *zs_obj_read_begin_sized(struct zs_pool *pool, zs_handle_t h,
-                                    void *local_copy, size_t *size)
+/* In a read section. */
+static inline const void *peek(struct zs_pool *pool, uint32_t h,
+                               void *local_copy, size_t *size, const char *func)
 {
-    const struct zspage *zp;
+    uint32_t w = readable_word(pool, h, func);
+    const struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
     const char *p;
-    uint32_t w;
     size_t at, room;
 
-    zs_read_lock();
-    w = readable_word(pool, h.raw, "zs_obj_read_begin");
-    zp = zspage_at(pool, zs_slot_zspage(w));
     *size = zspage_slot_bytes(zp);
     at = zs_slot_index(w) * *size;
     p = zspage_bytes(pool->arena, zp, at, *size, &room);
@@ -131,12 +129,28 @@ const void *zs_obj_read_begin_sized(struct zs_pool *pool, zs_handle_t h,
     return local_copy;
 }
 
+const void *zs_obj_peek(struct zs_pool *pool, zs_handle_t h, void *local_copy)
+{
+    size_t size;
+
+    ZS_ASSERT(zs_may_read());
+    return peek(pool, h.raw, local_copy, &size, __func__);
+}
+
+const void *zs_obj_read_begin_sized(struct zs_pool *pool, zs_handle_t h,
+                                    void *local_copy, size_t *size)
+{
+    zs_read_lock();
+    return peek(pool, h.raw, local_copy, size, "zs_obj_read_begin");
+}
+
 const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
                               void *local_copy)
 {
     size_t size;
 
-    return zs_obj_read_begin_sized(pool, h, local_copy, &size);
+    zs_read_lock();
+    return peek(pool, h.raw, local_copy, &size, __func__);
 }
 
 void zs_obj_read_end(struct zs_pool *pool)

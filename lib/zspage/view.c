@@ -11,9 +11,10 @@
 #include "pool_impl.h"
 #include "rcu.h"
 
-#define GROUP 16u           /* as many misses as a core has under way */
-#define CACHE_LINE 64u      /* bytes */
+#define HOT_BYTES ((size_t)1 << 20) /* of an arena: fits the second cache */
+#define CACHE_LINE 64u              /* bytes */
 #define PREFETCH_BYTES 512u /* of an object; the hardware does the rest */
+#define GROUP 16u           /* as many misses as a core has under way */
 
 void view_of_word(const struct zs_pool *pool, uint32_t word,
                   struct zs_view *out)
@@ -35,14 +36,30 @@ void view_of_word(const struct zs_pool *pool, uint32_t word,
     }
 }
 
-static void prefetch_view(const struct zs_view *v)
+static void prefetch_bytes(const char *p, size_t len)
 {
-    const char *p = v->part[0].iov_base;
-    size_t len = v->part[0].iov_len;
-
     for (size_t at = 0; at < len && at < PREFETCH_BYTES; at += CACHE_LINE) {
         __builtin_prefetch(p + at);
     }
+}
+
+/* view_of_word() where there is but one part, which is nearly always. */
+static inline void view_quickly(const struct zs_pool *pool, uint32_t word,
+                                struct zs_view *out)
+{
+    const struct zspage *zp = zspage_at(pool, zs_slot_zspage(word));
+    size_t bytes = zspage_slot_bytes(zp);
+    size_t room;
+    char *p = zspage_bytes(pool->arena, zp, zs_slot_index(word) * bytes, bytes,
+                           &room);
+
+    if (room < bytes) {
+        view_of_word(pool, word, out);
+        return;
+    }
+    out->part[0].iov_base = p;
+    out->part[0].iov_len = bytes;
+    out->n_parts = 1;
 }
 
 static void view_group(const struct zs_pool *pool, const zs_handle_t *handles,
@@ -55,8 +72,8 @@ static void view_group(const struct zs_pool *pool, const zs_handle_t *handles,
         __builtin_prefetch(zspage_at(pool, zs_slot_zspage(words[i])));
     }
     for (size_t i = 0; i < n; i++) {
-        view_of_word(pool, words[i], &views[i]);
-        prefetch_view(&views[i]);
+        view_quickly(pool, words[i], &views[i]);
+        prefetch_bytes(views[i].part[0].iov_base, views[i].part[0].iov_len);
     }
 }
 
@@ -69,10 +86,32 @@ static void prefetch_words(const struct zs_pool *pool,
     }
 }
 
-void zs_obj_view_begin(struct zs_pool *pool, const zs_handle_t *handles,
-                       size_t n, struct zs_view *views)
+/* So many objects' bytes, or fewer, are in the cache anyhow when the pool is
+ * small: then no step waits for anything, and fetching would only cost. */
+static bool is_worth_fetching(const struct zs_pool *pool)
 {
-    zs_read_lock();
+    return atomic_load_explicit(&pool->arena->budget.used,
+                                memory_order_relaxed) > HOT_BYTES;
+}
+
+static void views_of_hot(const struct zs_pool *pool, const zs_handle_t *handles,
+                         size_t n, struct zs_view *views)
+{
+    for (size_t i = 0; i < n; i++) {
+        view_quickly(pool,
+                     readable_word(pool, handles[i].raw, "zs_obj_view_begin"),
+                     &views[i]);
+    }
+}
+
+void zs_obj_view(struct zs_pool *pool, const zs_handle_t *handles, size_t n,
+                 struct zs_view *views)
+{
+    ZS_ASSERT(zs_may_read());
+    if (!is_worth_fetching(pool)) {
+        views_of_hot(pool, handles, n, views);
+        return;
+    }
     prefetch_words(pool, handles, n < GROUP ? n : GROUP);
     for (size_t at = 0; at < n; at += GROUP) {
         size_t left = n - at;
@@ -83,4 +122,11 @@ void zs_obj_view_begin(struct zs_pool *pool, const zs_handle_t *handles,
         }
         view_group(pool, handles + at, left < GROUP ? left : GROUP, views + at);
     }
+}
+
+void zs_obj_view_begin(struct zs_pool *pool, const zs_handle_t *handles,
+                       size_t n, struct zs_view *views)
+{
+    zs_read_lock();
+    zs_obj_view(pool, handles, n, views);
 }

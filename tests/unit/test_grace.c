@@ -118,11 +118,11 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool reached, open;
-    struct rcu_head head;
+    struct zs_after_grace after;
 } gate = { .lock = PTHREAD_MUTEX_INITIALIZER,
            .changed = PTHREAD_COND_INITIALIZER };
 
-static void stay_in_gate(struct rcu_head *unused)
+static void stay_in_gate(struct zs_after_grace *unused)
 {
     (void)unused;
     pthread_mutex_lock(&gate.lock);
@@ -138,7 +138,7 @@ static void close_gate(void)
 {
     gate.reached = false;
     gate.open = false;
-    zs_after_grace(&gate.head, stay_in_gate);
+    zs_call_after_grace(&gate.after, stay_in_gate);
     pthread_mutex_lock(&gate.lock);
     while (!gate.reached) {
         pthread_cond_wait(&gate.changed, &gate.lock);
