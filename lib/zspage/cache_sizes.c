@@ -63,6 +63,8 @@ static void build_bins(struct zs_cache_sizes *s)
 static void build(void)
 {
     zs_size_classes_init();
+    zs_cache_sizes.even4_below = EVEN4_BELOW_BYTES;
+    zs_cache_sizes.even8_below = EVEN8_BELOW_BYTES;
     build_maps(&zs_cache_sizes);
     build_bins(&zs_cache_sizes);
 }
@@ -76,9 +78,9 @@ void zs_cache_sizes_init(void)
 
 const uint16_t *zs_cache_sizes_for(uint64_t footprint_bytes)
 {
-    if (footprint_bytes >= EVEN8_BELOW_BYTES) {
+    if (footprint_bytes >= zs_cache_sizes.even8_below) {
         return zs_cache_sizes.exact;
     }
-    return footprint_bytes >= EVEN4_BELOW_BYTES ? zs_cache_sizes.even8
+    return footprint_bytes >= zs_cache_sizes.even4_below ? zs_cache_sizes.even8
                                                 : zs_cache_sizes.even4;
 }

@@ -45,6 +45,8 @@ static inline unsigned zs_bin_number(unsigned offset)
 }
 
 struct zs_cache_sizes {
+    uint64_t even4_below; /* bytes of footprint; tests change it */
+    uint64_t even8_below;
     unsigned n_bins;                /* bin numbers are below it */
     uint16_t exact[ZS_CACHE_SIZES]; /* every class */
     uint16_t even8[ZS_CACHE_SIZES]; /* 8 sizes a doubling */
@@ -55,7 +57,7 @@ struct zs_cache_sizes {
     uint32_t n_handles;                 /* of all bins, their zeros included */
 };
 
-extern struct zs_cache_sizes zs_cache_sizes; /* set once by init */
+extern struct zs_cache_sizes zs_cache_sizes; /* set by init */
 
 void zs_cache_sizes_init(void);
 

@@ -2,6 +2,7 @@
 /* Unit tests of zs_malloc_aligned(), and of what keeps objects aligned. */
 #include <pthread.h>
 
+#include "exact_sizes.h"
 #include "pool_impl.h"
 
 #include "offline_fixture.h"
