@@ -132,9 +132,9 @@ ZS_API ZS_MUST_CHECK int zs_obj_create(struct zs_pool *pool, const void *data,
                                        size_t size, zs_handle_t *out);
 
 /**
- * zs_malloc() of `size` bytes, and store the first `len` of them: a header, say,
- * whose value comes later by zs_obj_write(). The rest is undefined. Errors as
- * zs_malloc(), and -EINVAL when len is above size.
+ * zs_malloc() of `size` bytes, and store the first `len` of them: a header,
+ * say, whose value comes later by zs_obj_write(). The rest is undefined. Errors
+ * as zs_malloc(), and -EINVAL when len is above size.
  */
 ZS_API ZS_MUST_CHECK int zs_obj_create_sized(struct zs_pool *pool,
                                              const void *data, size_t len,

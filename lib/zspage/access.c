@@ -83,18 +83,11 @@ uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
     }
 }
 
-static bool is_live(const struct zs_pool *pool, zs_handle_t h)
-{
-    return h.raw < pool->handles.n_handles &&
-           zs_slot_is_live(zs_slot_load(&pool->handles, h.raw));
-}
-
 bool zs_handle_check(struct zs_pool *pool, zs_handle_t h)
 {
-    if (is_live(pool, h)) {
-        caches_catch_up(pool); /* it may have been freed just now */
-    }
-    return is_live(pool, h);
+    return h.raw < pool->handles.n_handles &&
+           zs_slot_is_live(zs_slot_load(&pool->handles, h.raw)) &&
+           !cache_is_late(pool, h.raw);
 }
 
 size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
@@ -230,8 +223,8 @@ static int write_pinned(struct zs_pool *pool, uint32_t h, size_t offset,
     return err;
 }
 
-/* In a section of the thread's cache no pin is needed (cache.h). False: not that
- * way. */
+/* In a section of the thread's cache no pin is needed (cache.h). False: not
+ * that way. */
 static bool write_in_section(struct zs_pool *pool, uint32_t h, size_t offset,
                              const void *data, size_t len, int *err)
 {
@@ -314,8 +307,7 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
     }
     zs_read_lock();
     (void)live_word(pool, raw, __func__);
-    err = place_object(pool, &raw, data, size, usual_size(pool, size),
-                       &word);
+    err = place_object(pool, &raw, data, size, usual_size(pool, size), &word);
     if (!err) {
         switch_to(pool, raw, word, __func__);
     }

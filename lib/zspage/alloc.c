@@ -53,11 +53,10 @@ unsigned class_for_new(const struct zs_pool *pool, size_t size)
     uint64_t used =
         atomic_load_explicit(&pool->arena->budget.used, memory_order_relaxed);
 
-    return is_cached_size(size)
-               ? zs_bin_number(
-                     zs_cache_sizes_for(used)[ZS_CACHE_SIZE_INDEX(size)]) -
-                     1
-               : zs_size_class_of(size);
+    return is_cached_size(size) ? zs_bin_number(zs_cache_sizes_for(
+                                      used)[ZS_CACHE_SIZE_INDEX(size)]) -
+                                      1
+                                : zs_size_class_of(size);
 }
 
 size_t usual_size(const struct zs_pool *pool, size_t size)
@@ -166,9 +165,8 @@ __attribute__((noinline)) int create_uncached(struct zs_pool *pool,
 /* --- through the thread's cache --- */
 
 /* Where the fast path did not do. */
-__attribute__((noinline)) static int malloc_slowly(struct zs_pool *pool,
-                                                   size_t size,
-                                                   zs_handle_t *out)
+__attribute__((noinline)) static int
+malloc_slowly(struct zs_pool *pool, size_t size, zs_handle_t *out)
 {
     struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
     uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
@@ -323,16 +321,18 @@ static void free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
 static void free_late(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
 {
     const _Atomic uint16_t *fast = cache_enter_fast(c);
+    const uint32_t handle = h;
     bool twice = false;
     bool done = false;
 
     if (atomic_load_explicit(&c->late, memory_order_relaxed)) {
-        h = cache_free_late(c, h, &twice);
+        twice = cache_has_late(c, h);
+        h = cache_free_late(c, h);
         done = h == 0 || cache_take_back(c, fast, h);
     }
     cache_leave(c);
     if (twice) {
-        zs_misuse("zs_free", "not a live handle", h, "freed twice");
+        zs_misuse("zs_free", "not a live handle", handle, "freed twice");
     }
     if (!done) {
         free_slowly(pool, c, h);

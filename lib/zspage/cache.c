@@ -6,7 +6,7 @@
 
 #include "rcu.h"
 
-#define LEAST_CAPACITY 4u  /* of a bin that is used */
+#define LEAST_CAPACITY 4u     /* of a bin that is used */
 #define SHARE_OUT_AFTER 4096u /* slow paths, without any need */
 #define TOGETHER ZS_HANDLES_TOGETHER
 
@@ -33,8 +33,8 @@ void cache_write(struct zs_cache *c, uint32_t w, size_t at, const void *data,
 {
     struct zspage *zp = zspage_at(c->pool, zs_slot_zspage(w));
 
-    zspage_copy_in(c->pool->arena, zp, zs_slot_index(w) * zspage_slot_bytes(zp) + at,
-                   data, len);
+    zspage_copy_in(c->pool->arena, zp,
+                   zs_slot_index(w) * zspage_slot_bytes(zp) + at, data, len);
 }
 
 /* --- bins --- */
@@ -62,10 +62,9 @@ static void set_capacity(struct zs_cache *c, unsigned n, unsigned capacity)
 
     ZS_ASSERT(capacity >= bin_held(c, n));
     c->bins[n].end = bin_base(c, n) + capacity;
-    atomic_store_explicit(&c->granted,
-                          granted +
-                              (capacity - had) * zs_cache_sizes.slot_bytes[n],
-                          memory_order_relaxed);
+    atomic_store_explicit(
+        &c->granted, granted + (capacity - had) * zs_cache_sizes.slot_bytes[n],
+        memory_order_relaxed);
 }
 
 /* --- how much they may hold --- */
@@ -119,6 +118,13 @@ static bool frees_late(const struct zs_pool *pool)
     return ZS_CHECKS == 0 &&
            !atomic_load_explicit(&pool->has_large, memory_order_relaxed) &&
            zs_handles_groups(&pool->handles) >= ZS_LATE_FREE_GROUPS;
+}
+
+bool cache_is_late(const struct zs_pool *pool, uint32_t h)
+{
+    const struct zs_cache *c = cache_at_hand(pool);
+
+    return c && cache_has_late(c, h);
 }
 
 /* The owner in a section, or under caches_lock when it looks at it again in the
@@ -463,9 +469,8 @@ static unsigned n_to_fetch(struct zs_cache *c, unsigned n)
 static void fill_bin(struct zs_cache *c, unsigned n, const uint32_t *handles,
                      unsigned had, unsigned want)
 {
-    unsigned bound = had > 0 ? bind(c->pool, n, handles,
-                                    had < want ? had : want)
-                             : 0;
+    unsigned bound =
+        had > 0 ? bind(c->pool, n, handles, had < want ? had : want) : 0;
     unsigned kept = 0;
 
     if (bound > 0 && cache_enter(c)) {
@@ -734,7 +739,8 @@ void caches_resume(struct zs_pool *pool)
 bool caches_are_hushed(const struct zs_pool *pool, const struct zspage *zp)
 {
     /* acquire: pairs with caches_hush(); what sections wrote is there */
-    unsigned done = atomic_load_explicit(&pool->hush_done, memory_order_acquire);
+    unsigned done =
+        atomic_load_explicit(&pool->hush_done, memory_order_acquire);
 
     return !class_is_cached(class_number(zp)) ||
            (int16_t)(uint16_t)(done - zp->hush_seen) > 0;

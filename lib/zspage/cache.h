@@ -26,11 +26,11 @@
  *   moves bytes waits for it as who moves slots.
  *
  * Late frees
- *   Where slot words fill more than the processor's cache, the miss on a word is
- *   what a free costs. So in pools of many small objects a free waits in a ring
- *   until ZS_LATE_FREES more have come, and its word is fetched meanwhile. Until
- *   then the object is as it was: LIVE, in its place. Checked builds free at
- *   once, so that each misuse is found where it happens.
+ *   Where slot words fill more than the processor's cache, the miss on a word
+ *   is what a free costs. So in pools of many small objects a free waits in a
+ *   ring until ZS_LATE_FREES more have come, and its word is fetched
+ *   meanwhile. Until then the object is as it was: LIVE, in its place. Checked
+ *   builds free at once, so that each misuse is found where it happens.
  *
  * Against movers
  *   A cached slot is moved like a live one (without its bytes), and movers
@@ -71,7 +71,7 @@
 #include "section.h"
 
 #define ZS_CACHE_MIN_BYTES ((uint64_t)512 * 1024) /* by default */
-#define ZS_CACHE_SHARE 400u                      /* of the footprint: 0.25 % */
+#define ZS_CACHE_SHARE 400u                       /* of the footprint: 0.25 % */
 #define ZS_CACHE_STOCK 512u
 #define ZS_LATE_FREES 8u
 #define ZS_LATE_FREE_GROUPS 128u /* of handles; 512 KiB of slot words */
@@ -84,15 +84,15 @@ struct zs_bin {
 
 struct zs_cache {
     /* what the fast paths look at: a cache line, then the bins */
-    struct zs_bin none; /* at offset 0: full for ever */
+    struct zs_bin none;      /* at offset 0: full for ever */
     _Atomic uint32_t *slots; /* set once: the pool's slot words */
     /* the pool's fast_class; zeros while a thief is at work, or where a section
      * costs a fence: then the fast paths find nothing to do. Changed under
      * caches_lock */
     _Atomic(const _Atomic uint16_t *) fast_class;
-    const uint16_t *bin_of;       /* cache_sizes.h; the owner changes it */
-    char *pages;                  /* set once: the arena's */
-    char *zspages;                /* set once: the pool's, as an array */
+    const uint16_t *bin_of; /* cache_sizes.h; the owner changes it */
+    char *pages;            /* set once: the arena's */
+    char *zspages;          /* set once: the pool's, as an array */
     /* handles that zs_free() may free at once: all of the pool's, or none while
      * `late` is set. As fast_class */
     _Atomic uint32_t free_below;
@@ -178,8 +178,8 @@ static inline struct zs_cache *cache_of_thread(struct zs_pool *pool)
 
 /* --- sections --- */
 
-/* For the fast paths: the fast classes to go by. acquire: pairs with the thief's
- * release, so its changes of the bins are seen. */
+/* For the fast paths: the fast classes to go by. acquire: pairs with the
+ * thief's release, so its changes of the bins are seen. */
 static inline const _Atomic uint16_t *cache_enter_fast(struct zs_cache *c)
 {
     zs_section_enter(&c->section);
@@ -302,19 +302,24 @@ static inline bool cache_take_back(struct zs_cache *c,
     return true;
 }
 
-/* Put h into the ring; returns the handle that has waited long enough, or 0. In
- * *twice: it is there already. */
-static inline uint32_t cache_free_late(struct zs_cache *c, uint32_t h,
-                                       bool *twice)
+/* The owner: does handle h wait in the ring? */
+static inline bool cache_has_late(const struct zs_cache *c, uint32_t h)
+{
+    bool found = false;
+
+    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
+        found |=
+            atomic_load_explicit(&c->late_frees[i], memory_order_relaxed) == h;
+    }
+    return found;
+}
+
+/* Put h into the ring; returns the handle that has waited long enough, or 0. */
+static inline uint32_t cache_free_late(struct zs_cache *c, uint32_t h)
 {
     _Atomic uint32_t *place = &c->late_frees[c->next_late++ % ZS_LATE_FREES];
     uint32_t old = atomic_load_explicit(place, memory_order_relaxed);
 
-    *twice = false;
-    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
-        *twice |= atomic_load_explicit(&c->late_frees[i],
-                                       memory_order_relaxed) == h;
-    }
     atomic_store_explicit(place, h, memory_order_relaxed);
     __builtin_prefetch((const void *)&c->slots[h], 1);
     return old;
@@ -328,9 +333,9 @@ static inline void cache_push_back(struct zs_cache *c, const struct zs_hit *hit)
     bin_set_top(bin, bin_top(bin) + 1); /* it still stands there */
 }
 
-/* The bytes of the object that slot word `w` leads to, of a fast class; they may
- * be written until the section ends. NULL: its zspage's pages do not lie side by
- * side. */
+/* The bytes of the object that slot word `w` leads to, of a fast class; they
+ * may be written until the section ends. NULL: its zspage's pages do not lie
+ * side by side. */
 static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w)
 {
     const struct zspage *zp =
@@ -351,6 +356,8 @@ static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w)
 uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size);
 /* Free a handle in range, after making room. False: not that way. */
 bool cache_free_slowly(struct zs_cache *c, uint32_t h);
+/* Is h in the calling thread's ring? */
+bool cache_is_late(const struct zs_pool *pool, uint32_t h);
 /* Late frees of all threads are done. */
 void caches_catch_up(struct zs_pool *pool);
 /* There is an object now that caches do not hold (C3). */

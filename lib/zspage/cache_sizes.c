@@ -53,7 +53,8 @@ static void build_bins(struct zs_cache_sizes *s)
 
         most = most < LEAST_HANDLES ? LEAST_HANDLES : most;
         s->slot_bytes[i] = bytes;
-        s->most[i] = most > ZS_CACHE_MOST_HANDLES ? ZS_CACHE_MOST_HANDLES : most;
+        s->most[i] =
+            most > ZS_CACHE_MOST_HANDLES ? ZS_CACHE_MOST_HANDLES : most;
         s->first[i] = at + 1; /* behind its zero */
         at += s->most[i] + 1;
     }
@@ -82,5 +83,5 @@ const uint16_t *zs_cache_sizes_for(uint64_t footprint_bytes)
         return zs_cache_sizes.exact;
     }
     return footprint_bytes >= zs_cache_sizes.even4_below ? zs_cache_sizes.even8
-                                                : zs_cache_sizes.even4;
+                                                         : zs_cache_sizes.even4;
 }

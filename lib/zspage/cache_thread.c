@@ -198,9 +198,8 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
         min_cache_bytes > 0 ? min_cache_bytes : ZS_CACHE_MIN_BYTES;
     pool->cache_id =
         1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
-    pool->hot_offset =
-        (char *)&zs_hot_caches[pool->cache_id % ZS_HOT_CACHES] -
-        zs_thread_base();
+    pool->hot_offset = (char *)&zs_hot_caches[pool->cache_id % ZS_HOT_CACHES] -
+                       zs_thread_base();
     zs_lock_acquire(&pools_lock);
     pool->next_pool = pools;
     pools = pool;

@@ -60,7 +60,7 @@ struct zs_class {
 
 struct zs_pool {
     /* set once at create; a cache line of its own, for every call looks here */
-    uint64_t cache_id;   /* of this pool only, ever (cache.h) */
+    uint64_t cache_id;    /* of this pool only, ever (cache.h) */
     ptrdiff_t hot_offset; /* of its place in zs_hot_caches */
     struct zs_arena *arena;
     bool own_arena;

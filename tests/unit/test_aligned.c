@@ -341,5 +341,6 @@ int main(void)
         cmocka_unit_test(replace__beside_a_compactor_keeps_objects_aligned),
     };
 
+    use_exact_sizes();
     return cmocka_run_group_tests_name("aligned", tests, NULL, NULL);
 }

@@ -351,5 +351,6 @@ int main(void)
         COMPACT_TEST(thread__start_fails_cleanly),
     };
 
+    use_exact_sizes();
     return cmocka_run_group_tests_name("compact", tests, NULL, NULL);
 }
