@@ -189,7 +189,7 @@ int zs_malloc(struct zs_pool *pool, size_t size, zs_handle_t *out)
         return malloc_slowly(pool, size, out);
     }
     fast = cache_enter_fast(c);
-    if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
+    if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
         cache_leave(c);
         return malloc_slowly(pool, size, out);
     }
@@ -228,7 +228,7 @@ __attribute__((noinline)) static int create_long(struct zs_pool *pool,
     struct zs_hit hit;
     uint32_t h;
 
-    if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
+    if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
         cache_leave(c);
         return create_slowly(pool, data, len, size, out);
     }
@@ -255,7 +255,7 @@ int zs_obj_create_sized(struct zs_pool *pool, const void *data, size_t len,
         return create_long(pool, c, data, len, size, out);
     }
     fast = cache_enter_fast(c);
-    if (!cache_pop(c, fast, c->bin_of[ZS_CACHE_SIZE_INDEX(size)], &h, &hit)) {
+    if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
         cache_leave(c);
         return create_slowly(pool, data, len, size, out);
     }

@@ -240,7 +240,18 @@ static inline void bin_set_top(struct zs_bin *bin, uint32_t *top)
     atomic_store_explicit(&bin->top, top, memory_order_relaxed);
 }
 
-/* Take handle *h out of a bin; its word is still CACHED. (Few values are kept,
+/* Of a size up to ZS_CACHE_LARGEST_BYTES. */
+static inline unsigned cache_offset_of(const struct zs_cache *c, size_t size)
+{
+    const uint16_t *bin_of =
+        atomic_load_explicit(&c->bin_of, memory_order_relaxed);
+
+    return bin_of[ZS_CACHE_SIZE_INDEX(size)];
+}
+
+/* Take handle *h out of a bin; its word is still CACHED. acquire, here and in
+ * cache_is_live(): pairs with a mover's switch, whose copy comes before what is
+ * written to the slot next. (Few values are kept,
  * so that zs_malloc() needs no registers of its caller.) */
 static inline bool cache_pop(struct zs_cache *c, const _Atomic uint16_t *fast,
                              unsigned offset, uint32_t *h, struct zs_hit *hit)
@@ -248,7 +259,7 @@ static inline bool cache_pop(struct zs_cache *c, const _Atomic uint16_t *fast,
     struct zs_bin *bin = cache_bin(c, offset);
 
     hit->slot = &c->slots[bin_top(bin)[-1]];
-    hit->word = atomic_load_explicit(hit->slot, memory_order_relaxed);
+    hit->word = atomic_load_explicit(hit->slot, memory_order_acquire);
     if (!cache_is_same(fast, hit) || __builtin_expect(hit->offset == 0, 0)) {
         return false; /* a mover has it; or it is the 0 of an empty bin */
     }
@@ -277,7 +288,7 @@ static inline bool cache_is_live(struct zs_cache *c,
                                  struct zs_hit *hit)
 {
     hit->slot = &c->slots[h];
-    hit->word = atomic_load_explicit(hit->slot, memory_order_relaxed);
+    hit->word = atomic_load_explicit(hit->slot, memory_order_acquire);
     return __builtin_expect(zs_slot_is_live(hit->word), 1) &&
            cache_is_same(fast, hit);
 }

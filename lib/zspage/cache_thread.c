@@ -125,7 +125,8 @@ static void init_cache(struct zs_cache *c, struct zs_pool *pool)
     c->n_handles = pool->handles.n_handles;
     c->slots = pool->handles.slots;
     c->zspages = pool->zspages.base;
-    c->bin_of = zs_cache_sizes.exact;
+    atomic_store_explicit(&c->bin_of, zs_cache_sizes.exact,
+                          memory_order_relaxed);
     c->thread = this_thread();
     /* its fast classes are set with those of the others: caches_cut_locked() */
     c->none.end = c->handles;

@@ -5,7 +5,7 @@
  *   class.c      lists of zspages by fullness; taking and giving slots
  *   grow.c       new zspages, memory for more slots, ends of zspages
  *   alloc.c      zs_malloc, zs_free, zs_obj_create
- *   cache.c, cache_thread.c  threads' caches (cache.h)
+ *   cache*.c     threads' caches (cache.h, cache_impl.h)
  *   batch.c      zs_malloc_batch, zs_free_batch
  *   aligned.c    zs_malloc_aligned, and what keeps objects aligned
  *   dying.c      zs_free_deferred
@@ -351,8 +351,8 @@ uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
 /* Pin the zspage that the object is in, and return its word; inside a read
  * section. Waits for the mover's step when it is being moved. */
 uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func);
-/* Take a slot of `size` bytes for handle `h`, store `len` bytes in it, and leave
- * its zspage pinned: nothing finds it until the caller publishes the word. */
+/* Take a slot of `size` bytes for handle `h`, store `len` bytes in it, and
+ * leave its zspage pinned: nothing finds it until the caller publishes the word. */
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
                  size_t len, size_t size, uint32_t *word);
 

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache_thieves.c - what others do with the cache of a thread: empty it, do its
+ * late frees, wait for its section.
+ */
+#include "cache_impl.h"
+
+/* No memory, for nobody writes to it. */
+static _Atomic uint16_t no_fast_class[ZS_MAX_ZSPAGES];
+
+/* --- late frees --- */
+
+/* C3 */
+bool caches_are_late(const struct zs_pool *pool)
+{
+    return ZS_CHECKS == 0 &&
+           !atomic_load_explicit(&pool->has_large, memory_order_relaxed) &&
+           zs_handles_groups(&pool->handles) >= ZS_LATE_FREE_GROUPS;
+}
+
+bool cache_is_late(const struct zs_pool *pool, uint32_t h)
+{
+    const struct zs_cache *c = cache_at_hand(pool);
+
+    return c && cache_has_late(c, h);
+}
+
+/* The owner in a section, or under caches_lock when it looks at it again in the
+ * section: relaxed. */
+void cache_set_late(struct zs_cache *c, bool late)
+{
+    atomic_store_explicit(&c->late, late, memory_order_relaxed);
+    atomic_store_explicit(&c->free_below, late ? 0 : c->n_handles,
+                          memory_order_relaxed);
+}
+
+/* --- thieves --- */
+
+static void empty_bins_locked(struct zs_cache *c)
+{
+    struct zs_pool *pool = c->pool;
+
+    for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+        unsigned held = bin_held(c, n);
+
+        if (held > 0) {
+            cache_unbind(pool, n, bin_base(c, n), held);
+            zs_handles_give(&pool->handles, bin_base(c, n), held);
+            bin_set_top(&c->bins[n], bin_base(c, n));
+        }
+        set_capacity(c, n, 0);
+        c->in_use[n] = false;
+    }
+}
+
+static void catch_up_locked(struct zs_cache *c)
+{
+    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
+        uint32_t h =
+            atomic_load_explicit(&c->late_frees[i], memory_order_relaxed);
+
+        if (h != 0) {
+            free_without_cache(c->pool, h);
+        }
+        atomic_store_explicit(&c->late_frees[i], 0, memory_order_relaxed);
+    }
+}
+
+void cache_empty_locked(struct zs_cache *c)
+{
+    ZS_ASSERT_HELD(&c->pool->caches_lock);
+    catch_up_locked(c);
+    empty_bins_locked(c);
+    zs_handles_give(&c->pool->handles, c->stock, c->n_stock);
+    c->n_stock = 0;
+    cache_set_quota(c);
+}
+
+static void wait_locked(const struct zs_pool *pool)
+{
+    zs_sections_barrier();
+    for (const struct zs_cache *c = pool->caches; c; c = c->next) {
+        zs_section_wait(&c->section);
+    }
+}
+
+/* The bins are the thief's after wait_locked(). */
+static void set_stop_locked(struct zs_pool *pool, bool stop)
+{
+    bool slow;
+
+    stop |= pool->caches_suspended;
+    slow = stop || zs_sections_are_fenced();
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        /* release: pairs with cache_enter() when the stop ends */
+        atomic_store_explicit(&c->stop, stop, memory_order_release);
+        cache_set_late(c, !slow && caches_are_late(pool));
+        atomic_store_explicit(&c->fast_class,
+                              slow ? no_fast_class : pool->fast_class,
+                              memory_order_release);
+    }
+}
+
+void caches_cut_locked(struct zs_pool *pool)
+{
+    set_stop_locked(pool, true);
+    wait_locked(pool);
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        catch_up_locked(c);
+        cache_set_quota(c);
+        if (atomic_load_explicit(&c->granted, memory_order_relaxed) >
+            atomic_load_explicit(&c->quota, memory_order_relaxed)) {
+            empty_bins_locked(c);
+        }
+    }
+    set_stop_locked(pool, false);
+}
+
+static void caches_empty_locked(struct zs_pool *pool)
+{
+    set_stop_locked(pool, true);
+    wait_locked(pool);
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        cache_empty_locked(c);
+    }
+    set_stop_locked(pool, false);
+}
+
+void caches_empty(struct zs_pool *pool)
+{
+    zs_lock_acquire(&pool->caches_lock);
+    if (pool->caches) {
+        caches_empty_locked(pool);
+    }
+    zs_lock_release(&pool->caches_lock);
+}
+
+static void catch_up_all(struct zs_pool *pool)
+{
+    zs_lock_acquire(&pool->caches_lock);
+    if (pool->caches) {
+        set_stop_locked(pool, true);
+        wait_locked(pool);
+        for (struct zs_cache *c = pool->caches; c; c = c->next) {
+            catch_up_locked(c);
+        }
+        set_stop_locked(pool, false);
+    }
+    zs_lock_release(&pool->caches_lock);
+}
+
+void caches_catch_up(struct zs_pool *pool)
+{
+    if (caches_are_late(pool)) {
+        catch_up_all(pool);
+    }
+}
+
+void caches_note_large(struct zs_pool *pool)
+{
+    if (!atomic_load_explicit(&pool->has_large, memory_order_relaxed)) {
+        /* who is in a section and has not seen it is waited for */
+        atomic_store_explicit(&pool->has_large, true, memory_order_relaxed);
+        catch_up_all(pool);
+    }
+}
+
+static void set_suspended(struct zs_pool *pool, bool suspended)
+{
+    zs_lock_acquire(&pool->caches_lock);
+    pool->caches_suspended = suspended;
+    set_stop_locked(pool, false);
+    if (suspended && pool->caches) {
+        wait_locked(pool);
+    }
+    for (struct zs_cache *c = pool->caches; suspended && c; c = c->next) {
+        catch_up_locked(c);
+    }
+    zs_lock_release(&pool->caches_lock);
+}
+
+void caches_suspend(struct zs_pool *pool)
+{
+    set_suspended(pool, true);
+}
+
+void caches_resume(struct zs_pool *pool)
+{
+    set_suspended(pool, false);
+}
+
+/* --- movers --- */
+
+bool caches_are_hushed(const struct zs_pool *pool, const struct zspage *zp)
+{
+    /* acquire: pairs with caches_hush(); what sections wrote is there */
+    unsigned done =
+        atomic_load_explicit(&pool->hush_done, memory_order_acquire);
+
+    return !class_is_cached(class_number(zp)) ||
+           (int16_t)(uint16_t)(done - zp->hush_seen) > 0;
+}
+
+void caches_hush(struct zs_pool *pool)
+{
+    unsigned number;
+
+    zs_lock_acquire(&pool->caches_lock);
+    number = atomic_load_explicit(&pool->hush_begun, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->hush_begun, number, memory_order_relaxed);
+    if (pool->caches) {
+        wait_locked(pool);
+    }
+    atomic_store_explicit(&pool->hush_done, number, memory_order_release);
+    zs_lock_release(&pool->caches_lock);
+}
+
+void caches_count(struct zs_pool *pool, uint64_t *slots, uint64_t *bytes)
+{
+    *slots = 0;
+    *bytes = 0;
+    zs_lock_acquire(&pool->caches_lock);
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
+            *slots += bin_held(c, n);
+            *bytes += (uint64_t)bin_held(c, n) * zs_cache_sizes.slot_bytes[n];
+        }
+    }
+    zs_lock_release(&pool->caches_lock);
+}
