@@ -77,8 +77,9 @@ struct zs_pool_config {
      *  docs/size-classes.md). 0 and more than 2^20 - 1: 2^20 - 1. */
     uint32_t max_zspages;
     /** Bytes of free slots that threads may keep at hand, all of them together,
-     *  where 0.25 % of the arena's footprint is less. 0: 64 KiB. More makes
-     *  zs_malloc() and zs_free() of small pools quicker (docs/figures.md). */
+     *  where 0.25 % of the arena's footprint is less. 0: 512 KiB. Fewer make
+     *  zs_malloc() and zs_free() of a small pool slower
+     *  (docs/decisions/0004-thread-caches.md). */
     size_t min_cache_bytes;
 };
 
@@ -120,7 +121,8 @@ ZS_API struct zs_arena *zs_pool_arena(const struct zs_pool *pool);
  *
  * Cost: up to 1,024 bytes no lock and no locked instruction, mostly: the
  * thread keeps some free slots of each class at hand, all threads together at
- * most 0.25 % of the arena's footprint (or 64 KiB, if that is more). Else one
+ * most 0.25 % of the arena's footprint (or min_cache_bytes, if that is more),
+ * and in a pool of a few MiB for fewer classes than there are. Else one
  * class lock; a fresh zspage only when no zspage of the class has room. Never
  * waits for readers or for a mover; may be called in a read section.
  */
@@ -168,6 +170,11 @@ ZS_API ZS_MUST_CHECK int zs_malloc_aligned(struct zs_pool *pool,
  * nobody may be reading the object, or read it later (zs_free_deferred()). A
  * handle that is out of range, dead or already freed stops the process with a
  * message. Cost: as zs_malloc(); the slot may stay in the thread's cache.
+ *
+ * In a pool of more than 131,072 objects, all of at most 1,024 bytes, a library
+ * without checks (-Dchecks=off) does the work of a free up to eight of the
+ * thread's frees later. What is done wrong with the handle meanwhile may be
+ * noticed later, too, and not at all if another thread frees it once more.
  */
 ZS_API void zs_free(struct zs_pool *pool, zs_handle_t h);
 

@@ -352,7 +352,8 @@ uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
  * section. Waits for the mover's step when it is being moved. */
 uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func);
 /* Take a slot of `size` bytes for handle `h`, store `len` bytes in it, and
- * leave its zspage pinned: nothing finds it until the caller publishes the word. */
+ * leave its zspage pinned: nothing finds it until the caller publishes the
+ * word. */
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
                  size_t len, size_t size, uint32_t *word);
 
