@@ -29,6 +29,7 @@
 #include "probe.h"
 
 #define MAX_SKIP_SHIFT 6u
+#define RECYCLE_BLOCKS 4u /* emptied ones, for what is still to be moved */
 
 static bool is_late(const struct zs_pass_goal *goal)
 {
@@ -177,6 +178,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
 
     ZS_ASSERT_HELD(&a->pass_lock);
     count_figures(s, r);
+    zs_arena_recycle(a, RECYCLE_BLOCKS);
     n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
     if (n > 0) {
         evacuate(a, s->figures, n, goal, r);
@@ -187,6 +189,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
     if (!is_late(goal)) {
         trim_owners(a);
     }
+    zs_arena_recycle(a, 0);
     (void)zs_arena_trim(a, goal->keep_blocks);
     ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
 }

@@ -51,6 +51,7 @@ struct zs_arena {
     uint32_t n_touched_blocks; /* their structs are resident */
     uint32_t n_blocks_used;    /* not EMPTY */
     uint32_t n_blocks_idle;    /* OPEN with no page used */
+    uint32_t recycle_blocks;   /* a pass keeps so many idle ones */
     uint32_t n_blocks_offline;
     uint32_t n_pages_retired; /* of n_pages_used */
     uint64_t n_pages_used;

@@ -100,6 +100,9 @@ void zs_limbo_defer(struct zs_arena *a, const struct zs_limbo_batch *batch);
  * as soon as it is empty. False: it is not open. */
 bool zs_block_close(struct zs_arena *a, uint32_t block);
 void zs_block_reopen(struct zs_arena *a, uint32_t block);
+/* From now on keep so many emptied blocks open, with their memory, rather than
+ * give them back: what a pass moves need not be populated then. */
+void zs_arena_recycle(struct zs_arena *a, uint32_t n_blocks);
 
 /*
  * Taking a block, or a page of it, out of use; under pass_lock (offline.c). A

@@ -233,13 +233,26 @@ void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn)
 
 /* --- giving back --- */
 
+/* Does an empty block stay, with its memory, for the next allocation? */
+static bool stays_idle_locked(const struct zs_arena *a,
+                              const struct zs_block *b)
+{
+    switch ((enum zs_block_state)b->state) {
+    case ZS_BLOCK_OPEN:
+        return a->n_blocks_idle < a->retain_blocks;
+    case ZS_BLOCK_CLOSED: /* for what the pass has still to move */
+        return a->n_blocks_idle < a->recycle_blocks;
+    default:
+        return false;
+    }
+}
+
 bool zs_block_settle_locked(struct zs_arena *a, uint32_t block)
 {
     struct zs_block *b = &a->blocks[block];
 
     ZS_ASSERT_HELD(&a->lock);
-    if (b->n_used == 0 &&
-        (b->state != ZS_BLOCK_OPEN || a->n_blocks_idle >= a->retain_blocks)) {
+    if (b->n_used == 0 && !stays_idle_locked(a, b)) {
         b->state = ZS_BLOCK_BUSY;
         return true;
     }
@@ -310,6 +323,13 @@ void zs_pages_free(struct zs_arena *a, zs_pfn_t first, unsigned n)
 }
 
 /* --- closing, for evacuation --- */
+
+void zs_arena_recycle(struct zs_arena *a, uint32_t n_blocks)
+{
+    zs_lock_acquire(&a->lock);
+    a->recycle_blocks = n_blocks;
+    zs_lock_release(&a->lock);
+}
 
 bool zs_block_close(struct zs_arena *a, uint32_t block)
 {

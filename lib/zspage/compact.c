@@ -53,12 +53,19 @@ static enum zs_migrate_result move_out(struct zs_pool *pool, struct zspage *zp)
     return zspage_move_objects(pool, zp);
 }
 
+/* The end of the run of its pages that begins at `page`. Class lock held. */
+static zs_pfn_t run_end(const struct zspage *zp, zs_pfn_t page)
+{
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_relaxed);
+
+    return first != 0 ? first - 1 + zp->n_pages : page + 1;
+}
+
 static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
 {
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
-    uint32_t first;
     size_t live;
 
     *end = page + 1;
@@ -66,24 +73,23 @@ static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
     if (!zp) {
         return;
     }
-    first = atomic_load_explicit(&zp->first, memory_order_relaxed);
-    if (first != 0) {
-        *end = first - 1 + zp->n_pages;
-    }
+    *end = run_end(zp, page);
     live = zp->n_live * zspage_slot_bytes(zp);
     *live_bytes = live / zp->n_pages * (*end - page);
     zs_lock_release(&class_of(pool, zp)->lock);
 }
 
-static void detach(void *ctx, zs_pfn_t page)
+static void detach(void *ctx, zs_pfn_t page, zs_pfn_t *end)
 {
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
 
+    *end = page + 1;
     if (!zp) {
         return;
     }
+    *end = run_end(zp, page);
     if (zp->phase == ZSPAGE_ATTACHED) {
         take_locked(pool, zp);
     }
@@ -109,16 +115,19 @@ static void settle(struct zs_pool *pool, struct zspage *zp, bool attach)
     }
 }
 
-static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page)
+static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page,
+                                           zs_pfn_t *end)
 {
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
     enum zs_migrate_result result = ZS_MIGRATE_DONE;
 
+    *end = page + 1;
     if (!zp) {
         return ZS_MIGRATE_GONE;
     }
+    *end = run_end(zp, page);
     if (zp->phase == ZSPAGE_ATTACHED) {
         take_locked(pool, zp);
     }

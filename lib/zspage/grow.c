@@ -264,14 +264,28 @@ static void own_pages(struct zs_pool *pool, struct zspage *zp,
     }
 }
 
+/* Memory behind pages from the n-th on, of which nobody would know (Z4). */
+static void drop_beyond(struct zs_pool *pool, const struct place *p, unsigned n)
+{
+    if (p->base != ZS_PFN_NONE) {
+        (void)zs_pages_make_bare(pool->arena, p->base + n, p->n - n);
+        return;
+    }
+    for (unsigned i = n; i < p->n; i++) {
+        (void)zs_pages_make_bare(pool->arena, place_pfn(p, i), 1);
+    }
+}
+
 /* Pages from the front on that have memory: those that were populated, and
- * what the last owner has left behind them. */
+ * what the last owner has left behind them. What lies behind the first without
+ * memory goes. */
 static unsigned resident_front(struct zs_pool *pool, const struct place *p,
                                unsigned n)
 {
     while (n < p->n && zs_page_is_resident(pool->arena, place_pfn(p, n))) {
         n++;
     }
+    drop_beyond(pool, p, n);
     return n;
 }
 

@@ -201,6 +201,10 @@ uint32_t class_free_dying_locked(struct zs_pool *pool, struct zs_class *cl,
 /* A slot that readers may still see: free after a grace period. */
 void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                              struct zspage *zp, unsigned idx);
+/* The same for several of one zspage, after all their words were changed. */
+void class_limbo_slots_locked(struct zs_pool *pool, struct zs_class *cl,
+                              struct zspage *zp, const uint16_t *slots,
+                              unsigned n);
 /*
  * After slots were given up: should the zspage go? True: it is off the lists
  * and the caller calls zspage_release() after unlock.
