@@ -180,6 +180,9 @@ int zs_page_take_retired(struct zs_arena *a, zs_pfn_t page)
 {
     struct zs_block *b = &a->blocks[page / ZS_BLOCK_PAGES];
 
+    if (!zs_block_make_small(a, page / ZS_BLOCK_PAGES)) {
+        return -EIO;
+    }
     zs_pages_depopulate(a, page, 1); /* free, in a held block: nobody's */
     if (zs_page_is_resident(a, page)) {
         return -EIO;

@@ -34,7 +34,10 @@
 #include "page.h"
 #include "page_flags.h"
 
-#define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
+#define LOOK_AT_BLOCKS 8u                    /* per list, for the fullest */
+#define HUGE_FROM_BYTES (UINT64_C(64) << 20) /* footprint; ZS_HUGE_DEFAULT */
+#define HUGE_SHARE 16u /* of a limit, left free of new huge blocks */
+#define MAX_HUGE_PAUSE_SHIFT 10u
 
 /* --- lists --- */
 
@@ -49,7 +52,7 @@ void zs_block_unlist_locked(struct zs_arena *a, uint32_t block)
     if (b->prev != ZS_BLOCK_NONE) {
         a->blocks[b->prev].next = b->next;
     } else {
-        a->lists[b->list] = b->next;
+        a->lists[b->huge][b->list] = b->next;
     }
     a->n_blocks_idle -= b->n_used == 0;
 }
@@ -60,11 +63,11 @@ static void list_locked(struct zs_arena *a, uint32_t block)
 
     b->list = (uint8_t)zs_block_list_of(b->run_hint);
     b->prev = ZS_BLOCK_NONE;
-    b->next = a->lists[b->list];
+    b->next = a->lists[b->huge][b->list];
     if (b->next != ZS_BLOCK_NONE) {
         a->blocks[b->next].prev = block;
     }
-    a->lists[b->list] = block;
+    a->lists[b->huge][b->list] = block;
     a->n_blocks_idle += b->n_used == 0;
 }
 
@@ -77,14 +80,14 @@ void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
 /* --- taking --- */
 
 /* The fullest of the first few blocks that may have a run of n. */
-static uint32_t pick_open_locked(struct zs_arena *a, unsigned n)
+static uint32_t pick_open_locked(struct zs_arena *a, bool huge, unsigned n)
 {
     uint32_t best = ZS_BLOCK_NONE;
 
     for (unsigned l = zs_block_list_of(n); l < ZS_BLOCK_NR_LISTS; l++) {
         unsigned looked = 0;
 
-        for (uint32_t i = a->lists[l];
+        for (uint32_t i = a->lists[huge][l];
              i != ZS_BLOCK_NONE && looked < LOOK_AT_BLOCKS;
              i = a->blocks[i].next, looked++) {
             const struct zs_block *b = &a->blocks[i];
@@ -150,19 +153,14 @@ static void take_locked(struct zs_arena *a, uint32_t block, unsigned first,
     zs_block_relist_locked(a, block);
 }
 
-static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n)
+/* Out of the OPEN blocks of one kind. */
+static zs_pfn_t take_open_locked(struct zs_arena *a, bool huge, unsigned n)
 {
-    for (;;) {
-        uint32_t block = pick_open_locked(a, n);
-        size_t at;
+    uint32_t block;
 
-        if (block == ZS_BLOCK_NONE) {
-            block = open_empty_locked(a, 1);
-        }
-        if (block == ZS_BLOCK_NONE) {
-            return ZS_PFN_NONE;
-        }
-        at = zs_block_find_run(&a->blocks[block], n);
+    while ((block = pick_open_locked(a, huge, n)) != ZS_BLOCK_NONE) {
+        size_t at = zs_block_find_run(&a->blocks[block], n);
+
         if (at != ZS_BITS_NONE) {
             take_locked(a, block, (unsigned)at, n);
             return block * ZS_BLOCK_PAGES + (zs_pfn_t)at;
@@ -170,6 +168,56 @@ static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n)
         zs_block_unlist_locked(a, block); /* the hint is exact now */
         zs_block_relist_locked(a, block);
     }
+    return ZS_PFN_NONE;
+}
+
+static zs_pfn_t take_new_locked(struct zs_arena *a, unsigned n)
+{
+    uint32_t block = open_empty_locked(a, 1);
+
+    if (block == ZS_BLOCK_NONE) {
+        return ZS_PFN_NONE;
+    }
+    take_locked(a, block, 0, n);
+    return block * ZS_BLOCK_PAGES;
+}
+
+/* Memory that is there for nobody: rather that than new one. */
+static bool has_idle_huge_locked(const struct zs_arena *a)
+{
+    uint32_t idle = a->lists[true][ZS_BLOCK_NR_LISTS - 1];
+
+    return !a->packing && idle != ZS_BLOCK_NONE &&
+           a->blocks[idle].next != ZS_BLOCK_NONE;
+}
+
+/* Where to look, the best place first. */
+static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n,
+                                enum zs_page_use use)
+{
+    bool huge_first = use == ZS_USE_DENSE || use == ZS_USE_HOLES;
+    zs_pfn_t first = ZS_PFN_NONE;
+
+    if (huge_first) {
+        first = take_open_locked(a, true, n);
+    }
+    if (use == ZS_USE_HOLES) {
+        return first;
+    }
+    if (first == ZS_PFN_NONE) {
+        first = take_open_locked(a, false, n);
+    }
+    if (first == ZS_PFN_NONE && use == ZS_USE_SPARSE &&
+        has_idle_huge_locked(a)) {
+        first = take_open_locked(a, true, n);
+    }
+    if (first == ZS_PFN_NONE) {
+        first = take_new_locked(a, n);
+    }
+    if (first == ZS_PFN_NONE && use == ZS_USE_SPARSE) {
+        first = take_open_locked(a, true, n);
+    }
+    return first;
 }
 
 static zs_pfn_t take_long_run_locked(struct zs_arena *a, unsigned n)
@@ -189,12 +237,139 @@ static zs_pfn_t take_long_run_locked(struct zs_arena *a, unsigned n)
     return block * ZS_BLOCK_PAGES;
 }
 
-static zs_pfn_t try_take(struct zs_arena *a, unsigned n)
+/* --- huge blocks --- */
+
+void zs_block_set_huge_locked(struct zs_arena *a, uint32_t block, bool huge)
+{
+    ZS_ASSERT_HELD(&a->lock);
+    a->n_blocks_huge += (uint32_t)huge - (uint32_t)a->blocks[block].huge;
+    a->blocks[block].huge = huge;
+}
+
+/* May a huge block be opened for what is dense? */
+static bool wants_huge_locked(struct zs_arena *a)
+{
+    uint64_t used = atomic_load_explicit(&a->budget.used, memory_order_relaxed);
+    uint64_t limit = a->budget.limit;
+
+    if (a->huge_pages == ZS_HUGE_NEVER || a->packing ||
+        (a->huge_pages == ZS_HUGE_DEFAULT && used < HUGE_FROM_BYTES) ||
+        (limit != 0 && used + ZS_BLOCK_BYTES > limit - limit / HUGE_SHARE)) {
+        return false;
+    }
+    if (a->huge_pause > 0) {
+        a->huge_pause--;
+        return false;
+    }
+    return true;
+}
+
+/* An EMPTY block becomes BUSY, its memory charged. ZS_BLOCK_NONE: none. */
+static uint32_t begin_huge_locked(struct zs_arena *a)
+{
+    size_t at = zs_bits_find_clear_run(a->not_empty, 0, a->n_blocks, 1);
+
+    if (at == ZS_BITS_NONE ||
+        !zs_budget_try_charge(&a->budget, ZS_BLOCK_BYTES)) {
+        return ZS_BLOCK_NONE;
+    }
+    if (!zs_blocks_open_locked(a, (uint32_t)at, 1)) {
+        zs_budget_uncharge(&a->budget, ZS_BLOCK_BYTES);
+        return ZS_BLOCK_NONE;
+    }
+    a->blocks[at].run_hint = ZS_BLOCK_PAGES;
+    a->blocks[at].skip_passes = 0;
+    a->blocks[at].skip_shift = 0;
+    a->blocks[at].resume = ZS_BLOCK_OPEN;
+    a->blocks[at].state = ZS_BLOCK_BUSY;
+    return (uint32_t)at;
+}
+
+/* It is OPEN now. A system that refuses is asked less and less often. */
+static void end_huge_locked(struct zs_arena *a, uint32_t block, bool huge)
+{
+    if (huge) {
+        zs_block_set_resident(&a->blocks[block], 0, ZS_BLOCK_PAGES, true);
+        zs_block_set_huge_locked(a, block, true);
+        a->huge_refusals = 0;
+    } else {
+        zs_budget_uncharge(&a->budget, ZS_BLOCK_BYTES);
+        a->huge_refusals += a->huge_refusals < MAX_HUGE_PAUSE_SHIFT;
+        a->huge_pause = 1u << a->huge_refusals;
+    }
+    zs_block_relist_locked(a, block);
+}
+
+/* Where nothing huge is open and one may be, open one. */
+static void open_huge_if_wanted(struct zs_arena *a, unsigned n)
+{
+    uint32_t block = ZS_BLOCK_NONE;
+    int err;
+
+    zs_lock_acquire(&a->lock);
+    if (n <= ZS_BLOCK_PAGES && pick_open_locked(a, true, n) == ZS_BLOCK_NONE &&
+        wants_huge_locked(a)) {
+        block = begin_huge_locked(a);
+    }
+    zs_lock_release(&a->lock);
+    if (block == ZS_BLOCK_NONE) {
+        return;
+    }
+    err = zs_os.populate_huge(a->base + (size_t)block * ZS_BLOCK_BYTES,
+                              ZS_BLOCK_BYTES);
+    zs_lock_acquire(&a->lock);
+    end_huge_locked(a, block, err == 0);
+    zs_lock_release(&a->lock);
+}
+
+void zs_arena_pack(struct zs_arena *a, bool packing)
+{
+    zs_lock_acquire(&a->lock);
+    a->packing = packing;
+    zs_lock_release(&a->lock);
+}
+
+bool zs_arena_is_packing(struct zs_arena *a)
+{
+    bool packing;
+
+    zs_lock_acquire(&a->lock);
+    packing = a->packing;
+    zs_lock_release(&a->lock);
+    return packing;
+}
+
+bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn)
+{
+    bool huge;
+
+    zs_lock_acquire(&a->lock);
+    huge = a->blocks[pfn / ZS_BLOCK_PAGES].huge;
+    zs_lock_release(&a->lock);
+    return huge;
+}
+
+bool zs_arena_has_huge(struct zs_arena *a)
+{
+    bool some;
+
+    zs_lock_acquire(&a->lock);
+    some = a->n_blocks_huge > 0;
+    zs_lock_release(&a->lock);
+    return some;
+}
+
+/* --- runs --- */
+
+static zs_pfn_t try_take(struct zs_arena *a, unsigned n, enum zs_page_use use)
 {
     zs_pfn_t first;
 
+    if (use == ZS_USE_DENSE) {
+        open_huge_if_wanted(a, n);
+    }
     zs_lock_acquire(&a->lock);
-    first = n <= ZS_BLOCK_PAGES ? take_run_locked(a, n)
+    first = n <= ZS_BLOCK_PAGES ? take_run_locked(a, n, use)
                                 : take_long_run_locked(a, n);
     if (first != ZS_PFN_NONE) {
         a->n_pages_used += n;
@@ -203,16 +378,16 @@ static zs_pfn_t try_take(struct zs_arena *a, unsigned n)
     return first;
 }
 
-int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
-                   zs_pfn_t *first)
+int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                       enum zs_page_use use, zs_pfn_t *first)
 {
     zs_pfn_t at;
 
     ZS_ASSERT(n >= 1 && n <= ZS_MAX_RUN_PAGES && a->types[type].taken);
-    at = try_take(a, n);
-    if (at == ZS_PFN_NONE) {
+    at = try_take(a, n, use);
+    if (at == ZS_PFN_NONE && use != ZS_USE_HOLES) {
         (void)zs_arena_trim(a, 0); /* idle memory and blocks are in the way */
-        at = try_take(a, n);
+        at = try_take(a, n, use);
     }
     if (at == ZS_PFN_NONE) {
         return -ENOMEM;
@@ -224,6 +399,12 @@ int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
     }
     *first = at;
     return 0;
+}
+
+int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                   zs_pfn_t *first)
+{
+    return zs_pages_alloc_for(a, type, n, ZS_USE_SPARSE, first);
 }
 
 void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn)

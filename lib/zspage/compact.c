@@ -282,16 +282,21 @@ static struct zspage *last_zspage_locked(struct zs_pool *pool,
     return found && zspage_n_used(found) == found->n_live ? found : NULL;
 }
 
-/* Pages that a zspage would not need if its objects lay in front. */
-static unsigned spare_pages(const struct zspage *zp)
+/* Pages that a zspage would need if its objects lay in front. */
+static unsigned pages_needed(const struct zspage *zp)
 {
-    unsigned need = pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
-
-    return zp->n_resident_pages - need;
+    return pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
 }
 
-/* A zspage with spare pages, DETACHED; *packed: no free slot lies below its
- * last used one. */
+/* The memory of spare pages in a huge block stays, so the objects must go. */
+static bool spares_are_huge_locked(struct zs_pool *pool,
+                                   const struct zspage *zp)
+{
+    return zs_page_is_huge(pool->arena, zspage_pfn(zp, pages_needed(zp)));
+}
+
+/* A zspage with spare pages, DETACHED; *packed: they can be trimmed. Otherwise
+ * its objects have to move, to the front or out of a huge block. */
 static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
                                     bool *packed)
 {
@@ -303,12 +308,16 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
              n = zspage_at(pool, n)->next) {
             struct zspage *zp = zspage_at(pool, n);
 
-            found = spare_pages(zp) > 0 && zp->n_live > 0 ? zp : NULL;
+            found = zp->n_live > 0 &&
+                            zspage_has_spare_memory(pool, zp, pages_needed(zp))
+                        ? zp
+                        : NULL;
         }
     }
     if (found) {
         take_locked(pool, found);
-        *packed = zspage_n_used(found) == found->fresh;
+        *packed = zspage_n_used(found) == found->fresh &&
+                  !spares_are_huge_locked(pool, found);
     }
     zs_lock_release(&cl->lock);
     return found;

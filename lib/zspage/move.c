@@ -39,13 +39,13 @@
 #include "probe.h"
 #include "rcu.h"
 #include "step.h"
+#include "stream.h"
 
 #define BATCH_OBJECTS 256u
 #define BATCH_BYTES (64u * 1024)  /* or one object, if that is larger */
 #define SLICE_BYTES (256u * 1024) /* copied between two looks for a writer */
-#define CACHE_LINE 64u
-#define PREFETCH_BYTES 4096u /* of one slot, ahead of its copy */
-#define WORDS_AHEAD 8u       /* slot words are fetched so many slots ahead */
+#define PREFETCH_BYTES 4096u      /* of one slot, ahead of its copy */
+#define WORDS_AHEAD 8u /* slot words are fetched so many slots ahead */
 
 struct move {
     uint32_t handle;
@@ -204,37 +204,28 @@ static bool copy_one(const struct batch *b, const struct move *m)
         if (zspage_is_asked_to_stop(b->src)) {
             return false;
         }
-        zspage_copy(b->pool->arena, zspage_of(b, m->to), to + at, b->src,
-                    from + at, left < SLICE_BYTES ? left : SLICE_BYTES);
+        zspage_stream(b->pool->arena, zspage_of(b, m->to), to + at, b->src,
+                      from + at, left < SLICE_BYTES ? left : SLICE_BYTES);
     }
     return true;
 }
 
-/* The lines of a slot, as far as they lie side by side: the copies overlap
- * then, instead of each beginning with a miss on either side. */
-static void prefetch_slot(const struct batch *b, uint32_t word, bool write)
+/* The lines of the slot that is copied next, as far as they lie side by side;
+ * those it is copied to are not fetched at all (stream.h). */
+static void prefetch_source(const struct batch *b, unsigned i)
 {
-    const struct zspage *zp = zspage_of(b, word);
-    size_t size = zspage_slot_bytes(zp);
+    size_t size = zspage_slot_bytes(b->src);
+    const char *from;
     size_t room;
-    const char *at = zspage_bytes(b->pool->arena, zp,
-                                  zs_slot_index(word) * size, size, &room);
 
-    room = room < PREFETCH_BYTES ? room : PREFETCH_BYTES;
-    for (size_t i = 0; i < room; i += CACHE_LINE) {
-        if (write) {
-            __builtin_prefetch(at + i, 1);
-        } else {
-            __builtin_prefetch(at + i, 0);
-        }
+    if (i >= b->n) {
+        return;
     }
-}
-
-static void prefetch_move(const struct batch *b, unsigned i)
-{
-    if (i < b->n) {
-        prefetch_slot(b, b->moves[i].from, false);
-        prefetch_slot(b, b->moves[i].to, true);
+    from = zspage_bytes(b->pool->arena, b->src,
+                        zs_slot_index(b->moves[i].from) * size, size, &room);
+    room = room < PREFETCH_BYTES ? room : PREFETCH_BYTES;
+    for (size_t at = 0; at < room; at += ZS_CACHE_LINE) {
+        __builtin_prefetch(from + at, 0);
     }
 }
 
@@ -242,15 +233,16 @@ static void copy_batch(struct batch *b)
 {
     ZS_STEP(ZS_STEP_OBJ_RESERVED);
     b->n_copied = 0;
-    prefetch_move(b, 0);
+    prefetch_source(b, 0);
     while (b->n_copied < b->n) {
-        prefetch_move(b, b->n_copied + 1);
+        prefetch_source(b, b->n_copied + 1);
         if (!copy_one(b, &b->moves[b->n_copied])) {
             break;
         }
         b->n_copied++;
         ZS_STEP(ZS_STEP_OBJ_COPYING);
     }
+    zs_stream_end();
     ZS_STEP(ZS_STEP_OBJ_COPIED);
 }
 

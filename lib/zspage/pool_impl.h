@@ -226,6 +226,9 @@ int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
             struct zspage **out);
 /* The end of a zspage that nobody can find any more. */
 void zspage_release(struct zs_pool *pool, struct zspage *zp);
+/* Is there memory behind pages from `keep` on? Class lock held. */
+bool zspage_has_spare_memory(struct zs_pool *pool, const struct zspage *zp,
+                             unsigned keep);
 /* Give back the memory behind pages that hold no slot below `fresh`; the
  * zspage is DETACHED by the caller and has no free or limbo slot there. False:
  * a writer holds it. */
