@@ -210,22 +210,36 @@ static bool copy_one(const struct batch *b, const struct move *m)
     return true;
 }
 
-/* The lines of the slot that is copied next, as far as they lie side by side;
- * those it is copied to are not fetched at all (stream.h). */
-static void prefetch_source(const struct batch *b, unsigned i)
+static const char *bytes_of(const struct batch *b, uint32_t word, size_t *room)
 {
-    size_t size = zspage_slot_bytes(b->src);
-    const char *from;
+    const struct zspage *zp = zspage_of(b, word);
+    size_t size = zspage_slot_bytes(zp);
+
+    return zspage_bytes(b->pool->arena, zp, zs_slot_index(word) * size, size,
+                        room);
+}
+
+/*
+ * What the next copy needs, as far as it lies side by side: the source, and of
+ * the destination the first and the last line. Those are written in part, and
+ * a store that waits for its line holds up all that follow.
+ */
+static void prefetch_move(const struct batch *b, unsigned i)
+{
     size_t room;
+    const char *at;
 
     if (i >= b->n) {
         return;
     }
-    from = zspage_bytes(b->pool->arena, b->src,
-                        zs_slot_index(b->moves[i].from) * size, size, &room);
+    at = bytes_of(b, b->moves[i].to, &room);
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(at + room - 1, 1);
+    at = bytes_of(b, b->moves[i].from, &room);
     room = room < PREFETCH_BYTES ? room : PREFETCH_BYTES;
-    for (size_t at = 0; at < room; at += ZS_CACHE_LINE) {
-        __builtin_prefetch(from + at, 0);
+    for (size_t line = 0; line < room; line += ZS_CACHE_LINE) {
+        __builtin_prefetch(at + line, 0,
+                           1); /* not into L1: it has few misses */
     }
 }
 
@@ -233,9 +247,9 @@ static void copy_batch(struct batch *b)
 {
     ZS_STEP(ZS_STEP_OBJ_RESERVED);
     b->n_copied = 0;
-    prefetch_source(b, 0);
+    prefetch_move(b, 0);
     while (b->n_copied < b->n) {
-        prefetch_source(b, b->n_copied + 1);
+        prefetch_move(b, b->n_copied + 1);
         if (!copy_one(b, &b->moves[b->n_copied])) {
             break;
         }
