@@ -105,7 +105,12 @@ void zs_block_release(struct zs_arena *a, uint32_t block);
 bool zs_block_release_memory(struct zs_arena *a, uint32_t block,
                              uint64_t *gone);
 
-/* resident.c: a BUSY or HELD block is none of the huge ones any more, so that
+/* huge.c: an EMPTY block to be a huge one, if one is wanted: BUSY, its memory
+ * charged. ZS_BLOCK_NONE: none. After unlock it gets its memory, and is OPEN:
+ * huge, or small where the system refuses. */
+uint32_t zs_huge_begin_locked(struct zs_arena *a);
+void zs_huge_finish(struct zs_arena *a, uint32_t block);
+/* huge.c: a BUSY or HELD block is none of the huge ones any more, so that
  * parts of it may go; before, because a range that may be huge could be filled
  * again behind our back. False: the system has refused. */
 bool zs_block_make_small(struct zs_arena *a, uint32_t block);
@@ -114,7 +119,7 @@ bool zs_block_make_small(struct zs_arena *a, uint32_t block);
  * tables, and count them as in use. False: the limit. */
 bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n);
 
-/* page_alloc.c: the block is a huge one from now on, or none any more. On no
+/* huge.c: the block is a huge one from now on, or none any more. On no
  * list. */
 void zs_block_set_huge_locked(struct zs_arena *a, uint32_t block, bool huge);
 

@@ -61,7 +61,6 @@ int zs_block_open_held(struct zs_arena *a, uint32_t block)
         err = zs_blocks_open_locked(a, block, 1) ? 0 : -ENOMEM;
     }
     if (!err) {
-        b->run_hint = ZS_BLOCK_PAGES;
         b->state = ZS_BLOCK_HELD;
     }
     zs_lock_release(&a->lock);

@@ -34,10 +34,7 @@
 #include "page.h"
 #include "page_flags.h"
 
-#define LOOK_AT_BLOCKS 8u                    /* per list, for the fullest */
-#define HUGE_FROM_BYTES (UINT64_C(64) << 20) /* footprint; ZS_HUGE_DEFAULT */
-#define HUGE_SHARE 16u /* of a limit, left free of new huge blocks */
-#define MAX_HUGE_PAUSE_SHIFT 10u
+#define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
 
 /* --- lists --- */
 
@@ -125,6 +122,11 @@ bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n)
     }
     zs_bits_set(a->not_empty, first, n);
     a->n_blocks_used += n;
+    for (uint32_t i = first; i < first + n; i++) {
+        a->blocks[i].run_hint = ZS_BLOCK_PAGES;
+        a->blocks[i].skip_passes = 0; /* what was in it is gone */
+        a->blocks[i].skip_shift = 0;
+    }
     return true;
 }
 
@@ -137,9 +139,6 @@ static uint32_t open_empty_locked(struct zs_arena *a, uint32_t n)
         return ZS_BLOCK_NONE;
     }
     for (uint32_t i = (uint32_t)at; i < at + n; i++) {
-        a->blocks[i].run_hint = ZS_BLOCK_PAGES;
-        a->blocks[i].skip_passes = 0; /* what was in it is gone */
-        a->blocks[i].skip_shift = 0;
         zs_block_relist_locked(a, i);
     }
     return (uint32_t)at;
@@ -237,129 +236,20 @@ static zs_pfn_t take_long_run_locked(struct zs_arena *a, unsigned n)
     return block * ZS_BLOCK_PAGES;
 }
 
-/* --- huge blocks --- */
-
-void zs_block_set_huge_locked(struct zs_arena *a, uint32_t block, bool huge)
-{
-    ZS_ASSERT_HELD(&a->lock);
-    a->n_blocks_huge += (uint32_t)huge - (uint32_t)a->blocks[block].huge;
-    a->blocks[block].huge = huge;
-}
-
-/* May a huge block be opened for what is dense? */
-static bool wants_huge_locked(struct zs_arena *a)
-{
-    uint64_t used = atomic_load_explicit(&a->budget.used, memory_order_relaxed);
-    uint64_t limit = a->budget.limit;
-
-    if (a->huge_pages == ZS_HUGE_NEVER || a->packing ||
-        (a->huge_pages == ZS_HUGE_DEFAULT && used < HUGE_FROM_BYTES) ||
-        (limit != 0 && used + ZS_BLOCK_BYTES > limit - limit / HUGE_SHARE)) {
-        return false;
-    }
-    if (a->huge_pause > 0) {
-        a->huge_pause--;
-        return false;
-    }
-    return true;
-}
-
-/* An EMPTY block becomes BUSY, its memory charged. ZS_BLOCK_NONE: none. */
-static uint32_t begin_huge_locked(struct zs_arena *a)
-{
-    size_t at = zs_bits_find_clear_run(a->not_empty, 0, a->n_blocks, 1);
-
-    if (at == ZS_BITS_NONE ||
-        !zs_budget_try_charge(&a->budget, ZS_BLOCK_BYTES)) {
-        return ZS_BLOCK_NONE;
-    }
-    if (!zs_blocks_open_locked(a, (uint32_t)at, 1)) {
-        zs_budget_uncharge(&a->budget, ZS_BLOCK_BYTES);
-        return ZS_BLOCK_NONE;
-    }
-    a->blocks[at].run_hint = ZS_BLOCK_PAGES;
-    a->blocks[at].skip_passes = 0;
-    a->blocks[at].skip_shift = 0;
-    a->blocks[at].resume = ZS_BLOCK_OPEN;
-    a->blocks[at].state = ZS_BLOCK_BUSY;
-    return (uint32_t)at;
-}
-
-/* It is OPEN now. A system that refuses is asked less and less often. */
-static void end_huge_locked(struct zs_arena *a, uint32_t block, bool huge)
-{
-    if (huge) {
-        zs_block_set_resident(&a->blocks[block], 0, ZS_BLOCK_PAGES, true);
-        zs_block_set_huge_locked(a, block, true);
-        a->huge_refusals = 0;
-    } else {
-        zs_budget_uncharge(&a->budget, ZS_BLOCK_BYTES);
-        a->huge_refusals += a->huge_refusals < MAX_HUGE_PAUSE_SHIFT;
-        a->huge_pause = 1u << a->huge_refusals;
-    }
-    zs_block_relist_locked(a, block);
-}
-
-/* Where nothing huge is open and one may be, open one. */
+/* Where no huge block has room and one may be opened, open one. */
 static void open_huge_if_wanted(struct zs_arena *a, unsigned n)
 {
     uint32_t block = ZS_BLOCK_NONE;
-    int err;
 
     zs_lock_acquire(&a->lock);
-    if (n <= ZS_BLOCK_PAGES && pick_open_locked(a, true, n) == ZS_BLOCK_NONE &&
-        wants_huge_locked(a)) {
-        block = begin_huge_locked(a);
+    if (n <= ZS_BLOCK_PAGES && pick_open_locked(a, true, n) == ZS_BLOCK_NONE) {
+        block = zs_huge_begin_locked(a);
     }
     zs_lock_release(&a->lock);
-    if (block == ZS_BLOCK_NONE) {
-        return;
+    if (block != ZS_BLOCK_NONE) {
+        zs_huge_finish(a, block);
     }
-    err = zs_os.populate_huge(a->base + (size_t)block * ZS_BLOCK_BYTES,
-                              ZS_BLOCK_BYTES);
-    zs_lock_acquire(&a->lock);
-    end_huge_locked(a, block, err == 0);
-    zs_lock_release(&a->lock);
 }
-
-void zs_arena_pack(struct zs_arena *a, bool packing)
-{
-    zs_lock_acquire(&a->lock);
-    a->packing = packing;
-    zs_lock_release(&a->lock);
-}
-
-bool zs_arena_is_packing(struct zs_arena *a)
-{
-    bool packing;
-
-    zs_lock_acquire(&a->lock);
-    packing = a->packing;
-    zs_lock_release(&a->lock);
-    return packing;
-}
-
-bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn)
-{
-    bool huge;
-
-    zs_lock_acquire(&a->lock);
-    huge = a->blocks[pfn / ZS_BLOCK_PAGES].huge;
-    zs_lock_release(&a->lock);
-    return huge;
-}
-
-bool zs_arena_has_huge(struct zs_arena *a)
-{
-    bool some;
-
-    zs_lock_acquire(&a->lock);
-    some = a->n_blocks_huge > 0;
-    zs_lock_release(&a->lock);
-    return some;
-}
-
-/* --- runs --- */
 
 static zs_pfn_t try_take(struct zs_arena *a, unsigned n, enum zs_page_use use)
 {

@@ -245,21 +245,6 @@ static uint64_t release_idle_runs(struct zs_arena *a, uint32_t block)
     }
 }
 
-bool zs_block_make_small(struct zs_arena *a, uint32_t block)
-{
-    if (!zs_page_is_huge(a, block * ZS_BLOCK_PAGES)) {
-        return true;
-    }
-    if (zs_os.forbid_huge(zs_page_addr(a, block * ZS_BLOCK_PAGES),
-                          ZS_BLOCK_BYTES) != 0) {
-        return false;
-    }
-    zs_lock_acquire(&a->lock);
-    zs_block_set_huge_locked(a, block, false);
-    zs_lock_release(&a->lock);
-    return true;
-}
-
 bool zs_block_release_memory(struct zs_arena *a, uint32_t block, uint64_t *gone)
 {
     struct zs_block *b = &a->blocks[block];
