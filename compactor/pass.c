@@ -211,14 +211,19 @@ static bool is_worth_packing(struct zs_arena *a, uint64_t holes)
     return holes * ZS_PAGE_BYTES > used / HOLES_SHARE;
 }
 
+/* Twice if need be: objects that move alone go into small blocks, and leave
+ * holes that pages were to fill. */
 static void pack_huge(struct zs_arena *a, struct zs_survey *s,
                       const struct zs_pass_goal *goal,
                       struct zs_compact_result *r)
 {
-    uint64_t holes;
-    size_t n = list_huge(a, s->figures, s->max, &holes);
+    for (unsigned turn = 0; turn < 2 && !is_late(goal); turn++) {
+        uint64_t holes;
+        size_t n = list_huge(a, s->figures, s->max, &holes);
 
-    if (is_worth_packing(a, holes)) {
+        if (!is_worth_packing(a, holes)) {
+            return;
+        }
         evacuate(a, s->figures, huge_victims(s->figures, n, holes), goal, r);
     }
 }

@@ -40,7 +40,7 @@ typedef uint32_t zs_pfn_t; /**< a page's number in its arena */
 
 /** May pageblocks be backed by huge pages of the system? */
 enum zs_huge_pages {
-    ZS_HUGE_DEFAULT, /**< while the arena keeps 64 MiB or more */
+    ZS_HUGE_DEFAULT, /**< while the arena keeps 32 MiB or more */
     ZS_HUGE_NEVER,
     ZS_HUGE_ALWAYS, /**< from the first pageblock on */
 };

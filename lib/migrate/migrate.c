@@ -30,6 +30,7 @@
 #include "step.h"
 
 #define CACHE_LINE 64u
+#define HOLE_PAGES 32u /* few holes are longer than a zspage */
 
 /* Flag word -> type -> callbacks. NULL: not movable, or the type is being
  * ended. */
@@ -233,7 +234,8 @@ static unsigned take_destinations(struct zs_arena *a, const zs_pfn_t *pages,
     unsigned taken = 0;
 
     if (use == ZS_USE_DENSE && zs_arena_is_packing(a)) {
-        taken = take_run(a, pages, len, ZS_USE_HOLES, dst);
+        taken = take_run(a, pages, len < HOLE_PAGES ? len : HOLE_PAGES,
+                         ZS_USE_HOLES, dst);
     }
     return taken > 0 ? taken : take_run(a, pages, len, use, dst);
 }
@@ -249,7 +251,7 @@ static void prefetch_copy(const struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src)
     char *to = zs_page_addr(a, dst);
 
     for (unsigned at = 0; at < ZS_PAGE_BYTES; at += CACHE_LINE) {
-        __builtin_prefetch(from + at, 0);
+        __builtin_prefetch(from + at, 0, 1);
         __builtin_prefetch(to + at, 1);
     }
 }

@@ -52,6 +52,7 @@ struct zs_arena {
     uint32_t n_touched_blocks;            /* their structs are resident */
     uint32_t n_blocks_used;               /* not EMPTY */
     uint32_t n_blocks_idle;               /* OPEN with no page used */
+    uint32_t n_huge_idle;                 /* of those */
     uint32_t recycle_blocks;              /* a pass keeps so many idle ones */
     uint32_t n_blocks_huge;
     uint32_t huge_pause;    /* blocks to open before the next huge one */

@@ -34,7 +34,7 @@
 #include "os.h"
 #include "page.h"
 
-#define FROM_BYTES (UINT64_C(64) << 20) /* of footprint; ZS_HUGE_DEFAULT */
+#define FROM_BYTES (UINT64_C(32) << 20) /* of footprint; ZS_HUGE_DEFAULT */
 #define LIMIT_SHARE 16u /* of a limit, left free of new huge blocks */
 #define MAX_PAUSE_SHIFT 10u
 

@@ -119,8 +119,9 @@ void zs_limbo_defer(struct zs_arena *a, const struct zs_limbo_batch *batch);
  * as soon as it is empty. False: it is not open. */
 bool zs_block_close(struct zs_arena *a, uint32_t block);
 void zs_block_reopen(struct zs_arena *a, uint32_t block);
-/* From now on keep so many emptied blocks open, with their memory, rather than
- * give them back: what a pass moves need not be populated then. */
+/* From now on keep so many emptied blocks of either kind open, with their
+ * memory, rather than give them back: what a pass moves need not be populated
+ * then. */
 void zs_arena_recycle(struct zs_arena *a, uint32_t n_blocks);
 /* From now on, or no more: what is dense goes into the huge blocks that are
  * there, what is sparse keeps out of them. */

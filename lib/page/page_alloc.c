@@ -52,6 +52,7 @@ void zs_block_unlist_locked(struct zs_arena *a, uint32_t block)
         a->lists[b->huge][b->list] = b->next;
     }
     a->n_blocks_idle -= b->n_used == 0;
+    a->n_huge_idle -= b->n_used == 0 && b->huge;
 }
 
 static void list_locked(struct zs_arena *a, uint32_t block)
@@ -66,6 +67,7 @@ static void list_locked(struct zs_arena *a, uint32_t block)
     }
     a->lists[b->huge][b->list] = block;
     a->n_blocks_idle += b->n_used == 0;
+    a->n_huge_idle += b->n_used == 0 && b->huge;
 }
 
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
@@ -184,10 +186,7 @@ static zs_pfn_t take_new_locked(struct zs_arena *a, unsigned n)
 /* Memory that is there for nobody: rather that than new one. */
 static bool has_idle_huge_locked(const struct zs_arena *a)
 {
-    uint32_t idle = a->lists[true][ZS_BLOCK_NR_LISTS - 1];
-
-    return !a->packing && idle != ZS_BLOCK_NONE &&
-           a->blocks[idle].next != ZS_BLOCK_NONE;
+    return !a->packing && a->n_huge_idle > 1;
 }
 
 /* Where to look, the best place first. */
@@ -312,7 +311,8 @@ static bool stays_idle_locked(const struct zs_arena *a,
     case ZS_BLOCK_OPEN:
         return a->n_blocks_idle < a->retain_blocks;
     case ZS_BLOCK_CLOSED: /* for what the pass has still to move */
-        return a->n_blocks_idle < a->recycle_blocks;
+        return (b->huge ? a->n_huge_idle : a->n_blocks_idle - a->n_huge_idle) <
+               a->recycle_blocks;
     default:
         return false;
     }
