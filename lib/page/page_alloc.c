@@ -16,13 +16,15 @@
  *   blocks stay sparse and can be emptied. A search that fails makes the hint
  *   exact and moves the block to its true list, so the next search does not
  *   meet it. Only when no OPEN block will do is an EMPTY one opened, the
- *   lowest first.
+ *   lowest first. Huge blocks have lists of their own (huge.c): what is dense
+ *   looks there first.
  *
  * Invariants
  *   A1  a page is marked used in its block iff its flag word is not FREE,
  *       but for the moments inside alloc and reclaim
  *   A2  a block is on a list iff it is OPEN
- *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0
+ *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0, n_huge_idle
+ *       the huge ones of them
  *
  * Locking: the arena lock guards blocks and lists. Flag words are stepped
  * without it. System calls are made after unlock, on blocks that are BUSY.

@@ -12,6 +12,7 @@
  * Invariants
  *   B1 (budget.h)
  *   E1  a page whose bit is clear is never touched
+ *   K3 (block.h): nothing of a huge block is given back in part
  *
  * Locking: bits under the arena lock; system calls after unlock. Meanwhile the
  * pages are safe because they are the caller's (populate, depopulate) or their

@@ -15,7 +15,8 @@
  *   a small pool. So trim() first moves the last objects of a class up into
  *   the partly filled zspage of the next larger class, where that takes fewer
  *   pages. (Each time the pool shrinks by a page, so nothing climbs for ever.)
- *   What is not needed at the ends of the rest is given back.
+ *   What is not needed at the ends of the rest is given back; where an end
+ *   lies in a huge block, which gives back nothing, the objects move out of it.
  *
  * Locking: one pass at a time, so a DETACHED zspage is this file's.
  */

@@ -14,6 +14,7 @@
  *   slots; (2) without any lock, copy; (3) with the lock, switch the slot word
  *   of each object that was copied by compare-and-swap, and open the source.
  *   Only list operations happen under the lock, whatever the objects' size.
+ *   What can be done once is done once a batch: pins, limbo, counters.
  *
  *   Caches change slot words by plain stores, but not those of a DETACHED
  *   zspage; the caller has waited for their sections (cache.h).
@@ -30,6 +31,11 @@
  *             the old slot waits for readers.
  *   page migration   needs pins == 0 and not MOVING: refused for source and
  *             destinations alike.
+ *
+ * Cost: copying is most of it. Destinations are written past the cache, with
+ * no locked operation in between; what the next copy needs is fetched
+ * meanwhile. 2.2 KB objects: 500 ns each in a pass, 280 of them copying; 100
+ * bytes: 85 (bench_compact).
  *
  * Invariants
  *   V1  the bytes of a closed zspage do not change

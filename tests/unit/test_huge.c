@@ -5,6 +5,7 @@
  * the figures are what mincore says. One test asks the real system.
  */
 #include "balloon_fixture.h"
+#include "pool_impl.h"
 #include "zspool/compactor.h"
 #include "zspool/pool.h"
 
@@ -347,7 +348,8 @@ static void balloon__takes_no_page_of_a_huge_block(void **unused)
 
 /* --- a pool --- */
 
-#define N_OBJECTS 20000u
+#define N_OBJECTS 40000u
+#define N_SIZES 64u
 
 static struct zs_pool *pool;
 static zs_handle_t objects[N_OBJECTS];
@@ -360,7 +362,7 @@ static void create_objects(unsigned char *bytes)
     for (unsigned i = 0; i < N_OBJECTS; i++) {
         memset(bytes, (int)i, 64);
         assert_int_equal(
-            zs_obj_create(pool, bytes, 200 + i % 4 * 300, &objects[i]), 0);
+            zs_obj_create(pool, bytes, 200 + i % N_SIZES * 50, &objects[i]), 0);
     }
 }
 
@@ -392,11 +394,12 @@ static unsigned n_holes(void)
 /* Also of the ends of zspages: what is resident is what is needed. */
 static void compact__leaves_no_holes(void **unused)
 {
-    static unsigned char bytes[2048];
+    static unsigned char bytes[4096];
     struct zs_arena_stats s;
+    struct zs_pool_stats p;
 
     (void)unused;
-    create_huge(16, 0);
+    create_huge(64, 0);
     create_objects(bytes);
     assert_true(stats().n_blocks_huge > 2);
     for (unsigned i = 0; i < N_OBJECTS; i++) {
@@ -410,6 +413,9 @@ static void compact__leaves_no_holes(void **unused)
     s = stats();
     assert_true(s.n_blocks_huge > 0);
     assert_true(n_holes() * PAGE <= s.footprint_bytes / 1024);
+    zs_pool_stats(pool, &p); /* of each class, one page or two are part full */
+    assert_true(s.resident_bytes <=
+                p.live_bytes + p.live_bytes / 100 + N_SIZES * 2 * PAGE);
     for (unsigned i = 0; i < N_OBJECTS; i += 3) {
         zs_free(pool, objects[i]);
     }
@@ -419,29 +425,75 @@ static void compact__leaves_no_holes(void **unused)
     destroy();
 }
 
+static zs_pfn_t page_of(zs_handle_t h)
+{
+    char local[ZS_LOCAL_COPY_BYTES];
+    const char *p = zs_obj_read_begin(pool, h, local);
+    zs_pfn_t page = (zs_pfn_t)((size_t)(p - arena->base) / PAGE);
+
+    zs_obj_read_end(pool);
+    return page;
+}
+
+/* The last zspage of a class is partly filled; in a huge block its unused
+ * pages would keep their memory. */
+static void trim__moves_ends_out_of_huge_blocks(void **unused)
+{
+    static const char bytes[1000];
+    struct zs_pool_config cfg = { 0 };
+
+    (void)unused;
+    create_huge(16, 0);
+    cfg.arena = arena;
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(zs_obj_create(pool, bytes, 1000, &objects[i]), 0);
+    }
+    assert_true(is_huge(page_of(objects[999])));
+    zs_lock_acquire(&arena->pass_lock);
+    zs_arena_pack(arena, true);
+    zspage_evacuation_ops.trim(pool);
+    zspage_evacuation_ops.attach_all(pool);
+    zs_grace_flush(&arena->grace);
+    zs_arena_pack(arena, false);
+    zs_lock_release(&arena->pass_lock);
+    assert_false(is_huge(page_of(objects[999])));
+    assert_figures_are_true();
+    for (unsigned i = 0; i < 1000; i++) {
+        zs_free(pool, objects[i]);
+    }
+    zs_pool_destroy(pool);
+    destroy();
+}
+
 /* At the limit small blocks get no memory, but holes have it. */
 static void at_the_limit__holes_are_used(void **unused)
 {
     struct zs_pool_config cfg = { 0 };
-    zs_pfn_t page;
+    zs_pfn_t page, pages[2 * BLOCK];
+    zs_handle_t first, second;
     unsigned n = 0;
 
     (void)unused;
     create_huge(16, 8 * MIB);
     cfg.arena = arena;
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    assert_int_equal(zs_malloc(pool, 3000, &first), 0); /* its tables */
     page = take_for(ZS_USE_DENSE, 16);
     assert_true(is_huge(page));
     zs_arena_pack(arena, true); /* no more of them */
-    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
-    while (n < N_OBJECTS && zs_malloc(pool, 3000, &objects[n]) == 0) {
-        n++;
-    }
-    assert_true((size_t)n * 3000 > 7 * MIB); /* and not 6 */
+    do {
+        pages[n] = take_for(ZS_USE_SPARSE, 2);
+    } while (zs_pages_populate(arena, pages[n], 2) == 0 && ++n < 2 * BLOCK);
+    assert_true(n < 2 * BLOCK);
+    assert_int_equal(zs_malloc(pool, 100, &second), 0);
     assert_figures_are_true();
-    while (n > 0) {
-        zs_free(pool, objects[--n]);
+    for (unsigned i = 0; i <= n; i++) {
+        zs_pages_free(arena, pages[i], 2);
     }
     zs_arena_pack(arena, false);
+    zs_free(pool, first);
+    zs_free(pool, second);
     zs_pool_destroy(pool);
     zs_pages_free(arena, page, 16);
     destroy();
@@ -492,6 +544,7 @@ int main(void)
         PROMISE(offline__takes_huge_blocks),
         PROMISE(balloon__takes_no_page_of_a_huge_block),
         PROMISE(compact__leaves_no_holes),
+        PROMISE(trim__moves_ends_out_of_huge_blocks),
         PROMISE(at_the_limit__holes_are_used),
         PROMISE(real_system__is_believed),
     };
