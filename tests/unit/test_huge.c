@@ -296,6 +296,32 @@ static void empty_huge_block__stays_when_the_system_refuses(void **unused)
     destroy();
 }
 
+/* Whatever kind it is: one of each. */
+static void emptied_blocks__are_kept_while_a_pass_asks_for_it(void **unused)
+{
+    zs_pfn_t small, huge[2];
+
+    (void)unused;
+    create_huge(8, 0);
+    small = take_populated(16);
+    huge[0] = take_for(ZS_USE_DENSE, BLOCK);
+    huge[1] = take_for(ZS_USE_DENSE, BLOCK);
+    zs_arena_recycle(arena, 1);
+    assert_true(zs_block_close(arena, small / BLOCK));
+    assert_true(zs_block_close(arena, huge[0] / BLOCK));
+    assert_true(zs_block_close(arena, huge[1] / BLOCK));
+    zs_pages_free(arena, small, 16);
+    zs_pages_free(arena, huge[0], BLOCK);
+    assert_int_equal(stats().resident_bytes, 16 * PAGE + ZS_BLOCK_BYTES * 2);
+    zs_pages_free(arena, huge[1], BLOCK); /* one too many */
+    assert_int_equal(stats().resident_bytes, 16 * PAGE + ZS_BLOCK_BYTES);
+    zs_arena_recycle(arena, 0);
+    (void)zs_arena_trim(arena, 0);
+    assert_int_equal(stats().resident_bytes, 0);
+    assert_figures_are_true();
+    destroy();
+}
+
 static void retired_page__makes_its_block_small(void **unused)
 {
     zs_pfn_t page;
@@ -540,6 +566,7 @@ int main(void)
         PROMISE(pages_of_a_huge_block__keep_their_memory),
         PROMISE(empty_huge_block__goes_back_whole),
         PROMISE(empty_huge_block__stays_when_the_system_refuses),
+        PROMISE(emptied_blocks__are_kept_while_a_pass_asks_for_it),
         PROMISE(retired_page__makes_its_block_small),
         PROMISE(offline__takes_huge_blocks),
         PROMISE(balloon__takes_no_page_of_a_huge_block),
