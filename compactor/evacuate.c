@@ -19,12 +19,16 @@ static void flush_if_full(struct zs_arena *a)
 
 void zs_evacuate_detach(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
-    for (zs_pfn_t page = first; page < first + n; page++) {
+    zs_pfn_t page = first;
+
+    while (page < first + n) {
         const struct zs_page_type *t = type_at(a, page);
+        zs_pfn_t end = page + 1;
 
         if (t->evacuation) {
-            t->evacuation->detach(t->evacuation_ctx, page);
+            t->evacuation->detach(t->evacuation_ctx, page, &end);
         }
+        page = end;
     }
 }
 
@@ -39,16 +43,13 @@ void zs_evacuate_attach_owners(struct zs_arena *a)
     }
 }
 
-/* Each thing that pages belong to is asked once; what is its next page is known
- * before it leaves. */
+/* Each thing that pages belong to is asked once. */
 static zs_pfn_t move_objects_at(struct zs_arena *a,
                                 const struct zs_page_type *t, zs_pfn_t page)
 {
-    zs_pfn_t end = page + 1;
-    size_t live;
+    zs_pfn_t end;
 
-    t->evacuation->look(t->evacuation_ctx, page, &end, &live);
-    (void)t->evacuation->move_objects(t->evacuation_ctx, page);
+    (void)t->evacuation->move_objects(t->evacuation_ctx, page, &end);
     flush_if_full(a);
     return end;
 }

@@ -15,7 +15,9 @@
  *      open again: a pin makes a block a skipped one, not a failed pass. The
  *      compactor thread leaves it out for the next 1, 2, 4 ... 64 passes.
  *   4. Owners consolidate what is partly filled, and trim unused ends.
- *   5. Free memory goes back to the system.
+ *   5. Free memory goes back to the system. Huge blocks give back none in
+ *      part: so the ends of zspages have left them in 4, and the emptiest are
+ *      now emptied into the holes of the others.
  *
  *   What is left behind waits for readers. The pass stops for that only when
  *   as much waits as may (zs_deferred_is_full()), and at its end; it holds no
@@ -23,12 +25,16 @@
  */
 #include "pass.h"
 
+#include <stdlib.h>
+
 #include "evacuate.h"
 #include "owner_ops.h"
 #include "os.h"
 #include "probe.h"
 
 #define MAX_SKIP_SHIFT 6u
+#define HOLES_SHARE 1024u /* of all memory: so much may be holes */
+#define RECYCLE_BLOCKS 4u /* emptied ones, for what is still to be moved */
 
 static bool is_late(const struct zs_pass_goal *goal)
 {
@@ -147,6 +153,81 @@ static void trim_owners(struct zs_arena *a)
     zs_grace_flush(&a->grace);
 }
 
+/* --- huge blocks --- */
+
+static int by_used(const void *pa, const void *pb)
+{
+    const struct zs_block_figures *a = pa;
+    const struct zs_block_figures *b = pb;
+
+    return a->n_used < b->n_used ? -1 : a->n_used > b->n_used;
+}
+
+/* Huge blocks in use, the emptiest first, and how many of their pages are
+ * free. */
+static size_t list_huge(struct zs_arena *a, struct zs_block_figures *f,
+                        size_t max, uint64_t *holes)
+{
+    size_t n = 0;
+
+    *holes = 0;
+    zs_lock_acquire(&a->lock);
+    for (uint32_t i = 0; i < a->n_touched_blocks && n < max; i++) {
+        const struct zs_block *b = &a->blocks[i];
+
+        if (b->huge && b->state == ZS_BLOCK_OPEN && b->n_used > 0 &&
+            b->skip_passes == 0) {
+            f[n++] =
+                (struct zs_block_figures){ .block = i, .n_used = b->n_used };
+            *holes += ZS_BLOCK_PAGES - b->n_used;
+        }
+    }
+    zs_lock_release(&a->lock);
+    qsort(f, n, sizeof(*f), by_used);
+    return n;
+}
+
+/* How many of them to empty, so that the others have no hole. What does not
+ * fit into those goes into small blocks. */
+static size_t huge_victims(const struct zs_block_figures *f, size_t n,
+                           uint64_t holes)
+{
+    uint64_t moved = 0;
+    size_t victims = 0;
+
+    while (victims < n && moved < holes) {
+        moved += f[victims].n_used;
+        holes -= ZS_BLOCK_PAGES - f[victims].n_used;
+        victims++;
+    }
+    return victims;
+}
+
+/* A few pages are not worth it. */
+static bool is_worth_packing(struct zs_arena *a, uint64_t holes)
+{
+    uint64_t used = atomic_load_explicit(&a->budget.used, memory_order_relaxed);
+
+    return holes * ZS_PAGE_BYTES > used / HOLES_SHARE;
+}
+
+/* Twice if need be: objects that move alone go into small blocks, and leave
+ * holes that pages were to fill. */
+static void pack_huge(struct zs_arena *a, struct zs_survey *s,
+                      const struct zs_pass_goal *goal,
+                      struct zs_compact_result *r)
+{
+    for (unsigned turn = 0; turn < 2 && !is_late(goal); turn++) {
+        uint64_t holes;
+        size_t n = list_huge(a, s->figures, s->max, &holes);
+
+        if (!is_worth_packing(a, holes)) {
+            return;
+        }
+        evacuate(a, s->figures, huge_victims(s->figures, n, holes), goal, r);
+    }
+}
+
 /* --- the pass --- */
 
 void zs_pass_drop_caches(struct zs_arena *a)
@@ -177,6 +258,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
 
     ZS_ASSERT_HELD(&a->pass_lock);
     count_figures(s, r);
+    zs_arena_recycle(a, RECYCLE_BLOCKS);
     n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
     if (n > 0) {
         evacuate(a, s->figures, n, goal, r);
@@ -184,9 +266,16 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
     if (!is_late(goal)) {
         consolidate_owners(a);
     }
+    zs_arena_recycle(a, 0);
+    zs_arena_pack(a, true);
     if (!is_late(goal)) {
         trim_owners(a);
     }
     (void)zs_arena_trim(a, goal->keep_blocks);
+    if (!is_late(goal)) {
+        pack_huge(a, s, goal, r);
+        (void)zs_arena_trim(a, goal->keep_blocks);
+    }
+    zs_arena_pack(a, false);
     ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
 }

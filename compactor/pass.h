@@ -15,6 +15,7 @@
 struct zs_survey {
     struct zs_block_figures *figures; /* zs_survey_free() */
     size_t n;
+    size_t max; /* room for so many */
 };
 
 /* Look at every block. With heed_skips those that could not be emptied lately

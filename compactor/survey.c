@@ -105,6 +105,7 @@ int zs_survey_take(struct zs_arena *a, struct zs_survey *s, bool heed_skips)
     n_blocks = a->n_touched_blocks;
     zs_lock_release(&a->lock);
     s->n = 0;
+    s->max = n_blocks + 1;
     s->figures = zs_os.alloc((n_blocks + 1) * sizeof(*s->figures));
     if (!s->figures) {
         return -ENOMEM;

@@ -37,12 +37,24 @@ static void *prepare(const struct plan *plan, int device)
     return v->handles == NULL ? NULL : v;
 }
 
-static int open_store(void *self)
+static int open_with(struct values *v, enum zs_huge_pages huge_pages)
 {
-    struct values *v = self;
-    struct zs_store_config cfg = { .codec = codecs[v->plan->codec] };
+    struct zs_store_config cfg = {
+        .codec = codecs[v->plan->codec],
+        .pool = { .private_arena = { .huge_pages = huge_pages } },
+    };
 
     return zs_store_create(&cfg, &v->store);
+}
+
+static int open_store(void *self)
+{
+    return open_with(self, ZS_HUGE_DEFAULT);
+}
+
+static int open_small(void *self)
+{
+    return open_with(self, ZS_HUGE_NEVER);
 }
 
 static int put(void *self, uint32_t i, const void *src, uint32_t len)
@@ -79,6 +91,19 @@ const struct backend back_zspool = {
     .is_in_use = is_in_use,
     .prepare = prepare,
     .open = open_store,
+    .put = put,
+    .get = get,
+    .drop = drop,
+    .compact = compact,
+};
+
+const struct backend back_zspool_small = {
+    .name = "zspool-small",
+    .give_back = "zs_compact()",
+    .ref_bytes = sizeof(zs_handle_t),
+    .is_in_use = is_in_use,
+    .prepare = prepare,
+    .open = open_small,
     .put = put,
     .get = get,
     .drop = drop,

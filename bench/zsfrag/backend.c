@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const struct backend *const backends[] = {
-    &back_zspool,   &back_glibc,    &back_jemalloc,
-    &back_mimalloc, &back_tcmalloc, &back_zram,
+    &back_zspool,   &back_zspool_small, &back_glibc, &back_jemalloc,
+    &back_mimalloc, &back_tcmalloc,     &back_zram,
 };
 
 const struct backend *backend_find(const char *name)

@@ -43,6 +43,7 @@ struct backend {
 };
 
 extern const struct backend back_zspool;
+extern const struct backend back_zspool_small; /* without huge pages */
 extern const struct backend back_glibc;
 extern const struct backend back_jemalloc;
 extern const struct backend back_mimalloc;

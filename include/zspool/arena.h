@@ -38,6 +38,13 @@ struct zs_arena; /* opaque */
 typedef uint32_t zs_pfn_t; /**< a page's number in its arena */
 #define ZS_PFN_NONE UINT32_MAX
 
+/** May pageblocks be backed by huge pages of the system? */
+enum zs_huge_pages {
+    ZS_HUGE_DEFAULT, /**< while the arena keeps 32 MiB or more */
+    ZS_HUGE_NEVER,
+    ZS_HUGE_ALWAYS, /**< from the first pageblock on */
+};
+
 /** Arena settings. Zero-initialise, then set what differs from the default. */
 struct zs_arena_config {
     /** Address space to reserve (costs no memory), rounded up to whole
@@ -51,6 +58,11 @@ struct zs_arena_config {
      *  over the next ticks, zs_compact() at once. ZS_RETAIN_NOTHING: frees give
      *  every empty pageblock back at once. */
     size_t retain_bytes;
+    /** Huge pages for pageblocks that are filled whole. They are made, read and
+     *  given back faster; one that is partly free keeps all its memory until
+     *  a compaction empties it. Where the system has none, or refuses one, the
+     *  pageblock is populated page by page. */
+    enum zs_huge_pages huge_pages;
 };
 #define ZS_RETAIN_NOTHING SIZE_MAX
 
@@ -61,7 +73,8 @@ struct zs_arena_config {
  * @param out  receives the arena; the caller owns it (zs_arena_destroy()).
  *
  * @retval 0        success
- * @retval -EINVAL  reserve_bytes is above 4 TiB
+ * @retval -EINVAL  reserve_bytes is above 4 TiB, or huge_pages none of its
+ *                  values
  * @retval -ENOMEM  the system refused the address range; nothing is left
  */
 ZS_API ZS_MUST_CHECK int zs_arena_create(const struct zs_arena_config *cfg,

@@ -32,6 +32,7 @@ struct zs_arena;
     X(limit_bytes, "the configured limit, 0: none")                            \
     X(withheld_bytes, "of the limit, what balloons withhold")                  \
     X(n_blocks_used, "pageblocks in use, or idle and not given back")          \
+    X(n_blocks_huge, "of those, backed by a huge page")                        \
     X(n_blocks_offline, "pageblocks taken out of use")                         \
     X(n_pages_retired, "pages never to be used again")                         \
     X(n_blocks_released, "pageblocks given back whole, ever")                  \

@@ -89,7 +89,7 @@ static int take_run(struct zs_balloon *b, unsigned n, zs_pfn_t *first)
     if (zs_arena_withhold(b->arena, bytes) != 0) {
         return -ENOMEM;
     }
-    if (zs_pages_alloc(b->arena, b->type, n, first) != 0) {
+    if (zs_pages_alloc_for(b->arena, b->type, n, ZS_USE_BARE, first) != 0) {
         zs_budget_unwithhold(&b->arena->budget, bytes);
         return -ENOMEM;
     }

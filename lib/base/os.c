@@ -2,18 +2,26 @@
 /*
  * os.c - the real operating system behind os.h.
  *
- * Not done: huge pages. The ranges are MADV_NOHUGEPAGE, so that residency is
- * what the library made it, page by page, whatever the machine's setting is.
+ * The ranges are MADV_NOHUGEPAGE, so that residency is what the library made
+ * it, whatever the machine's setting is; but for the pageblocks that
+ * populate_huge() was asked for.
  */
 #include "os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+static size_t address_of(const void *p)
+{
+    return (uintptr_t)p;
+}
 
 static void *os_reserve(size_t bytes, size_t align)
 {
@@ -25,7 +33,7 @@ static void *os_reserve(size_t bytes, size_t align)
         return NULL;
     }
     if (slack > 0) {
-        size_t head = (align - (uintptr_t)p % align) % align;
+        size_t head = (align - address_of(p) % align) % align;
 
         if (head > 0) {
             munmap(p, head);
@@ -65,6 +73,63 @@ static int os_populate(void *addr, size_t bytes)
         }
     }
     return 0;
+}
+
+/* Of the ioctl PAGEMAP_SCAN of /proc/self/pagemap, Linux 6.7, which the
+ * distribution's headers do not have yet. */
+struct pagemap_scan {
+    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof, return_mask;
+};
+struct pagemap_region {
+    uint64_t start, end, categories;
+};
+#define PAGEMAP_SCAN_CALL _IOWR('f', 16, struct pagemap_scan)
+#define PAGEMAP_IS_HUGE (UINT64_C(1) << 6)
+
+/* Is the range one huge page? True also where the kernel cannot tell. */
+static bool is_huge(void *addr, size_t bytes)
+{
+    struct pagemap_region found = { 0 };
+    struct pagemap_scan scan = {
+        .size = sizeof(scan),
+        .start = address_of(addr),
+        .end = address_of(addr) + bytes,
+        .vec = address_of(&found),
+        .vec_len = 1,
+        .category_mask = PAGEMAP_IS_HUGE,
+        .return_mask = PAGEMAP_IS_HUGE,
+    };
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    int n;
+
+    if (fd < 0) {
+        return true;
+    }
+    n = ioctl(fd, PAGEMAP_SCAN_CALL, &scan);
+    close(fd);
+    return n < 0 || (n == 1 && found.end - found.start == bytes);
+}
+
+static int os_forbid_huge(void *addr, size_t bytes)
+{
+    return madvise(addr, bytes, MADV_NOHUGEPAGE) == 0 ? 0 : -errno;
+}
+
+static int os_populate_huge(void *addr, size_t bytes)
+{
+    int err;
+
+    if (madvise(addr, bytes, MADV_HUGEPAGE) != 0) {
+        return -errno;
+    }
+    err = os_populate(addr, bytes);
+    if (!err && is_huge(addr, bytes)) {
+        return 0;
+    }
+    (void)madvise(addr, bytes, MADV_DONTNEED);
+    (void)os_forbid_huge(addr, bytes);
+    return -ENOMEM;
 }
 
 static int os_release(void *addr, size_t bytes)
@@ -110,6 +175,8 @@ struct zs_os zs_os = {
     .reserve = os_reserve,
     .unreserve = os_unreserve,
     .populate = os_populate,
+    .populate_huge = os_populate_huge,
+    .forbid_huge = os_forbid_huge,
     .release = os_release,
     .alloc = os_alloc,
     .free = free,

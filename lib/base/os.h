@@ -21,6 +21,12 @@ struct zs_os {
     void (*unreserve)(void *addr, size_t bytes);
     /* Make pages resident. 0 or a negative errno. */
     int (*populate)(void *addr, size_t bytes);
+    /* Make an aligned pageblock without memory resident, as one huge page. 0
+     * or a negative errno: the system has none, and the block is as before. */
+    int (*populate_huge)(void *addr, size_t bytes);
+    /* From now on the range gets no huge page, whoever asks. 0 or a negative
+     * errno: as before. */
+    int (*forbid_huge)(void *addr, size_t bytes);
     /* Give pages back; they read as zero afterwards. */
     int (*release)(void *addr, size_t bytes);
     void *(*alloc)(size_t bytes); /* zeroed; NULL on failure */

@@ -30,6 +30,7 @@
 #include "step.h"
 
 #define CACHE_LINE 64u
+#define HOLE_PAGES 32u /* few holes are longer than a zspage */
 
 /* Flag word -> type -> callbacks. NULL: not movable, or the type is being
  * ended. */
@@ -192,18 +193,24 @@ static int populate_as(struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src,
     return 0;
 }
 
-/*
- * Destinations for pages that lie side by side should lie side by side, so
- * that chains stay contiguous: halve the run until one is found. Returns how
- * many of the first pages got one; 0: no memory.
- */
-static unsigned take_destinations(struct zs_arena *a, const zs_pfn_t *pages,
-                                  unsigned n, zs_pfn_t *dst)
+/* What a destination of the n pages is for. */
+static enum zs_page_use use_of(struct zs_arena *a, zs_pfn_t first, unsigned n)
 {
-    unsigned len = run_length(a, pages, n);
+    bool resident;
 
+    if (zs_pages_alike(a, first, n, &resident) < n) {
+        return ZS_USE_SPARSE;
+    }
+    return resident ? ZS_USE_DENSE : ZS_USE_BARE;
+}
+
+/* A run for the first of the pages that lie side by side: halve it until one
+ * is found. Returns its length; 0: no memory. */
+static unsigned take_run(struct zs_arena *a, const zs_pfn_t *pages,
+                         unsigned len, enum zs_page_use use, zs_pfn_t *dst)
+{
     for (; len > 0; len /= 2) {
-        if (zs_pages_alloc(a, type_of(a, pages[0]), len, dst) != 0) {
+        if (zs_pages_alloc_for(a, type_of(a, pages[0]), len, use, dst) != 0) {
             continue;
         }
         if (populate_as(a, *dst, pages[0], len) == 0) {
@@ -212,6 +219,25 @@ static unsigned take_destinations(struct zs_arena *a, const zs_pfn_t *pages,
         zs_pages_free(a, *dst, len);
     }
     return 0;
+}
+
+/*
+ * Destinations for pages that lie side by side should lie side by side, so
+ * that chains stay contiguous; but where holes are to be filled, every hole
+ * will do. Returns how many of the first pages got one; 0: no memory.
+ */
+static unsigned take_destinations(struct zs_arena *a, const zs_pfn_t *pages,
+                                  unsigned n, zs_pfn_t *dst)
+{
+    unsigned len = run_length(a, pages, n);
+    enum zs_page_use use = use_of(a, pages[0], len);
+    unsigned taken = 0;
+
+    if (use == ZS_USE_DENSE && zs_arena_is_packing(a)) {
+        taken = take_run(a, pages, len < HOLE_PAGES ? len : HOLE_PAGES,
+                         ZS_USE_HOLES, dst);
+    }
+    return taken > 0 ? taken : take_run(a, pages, len, use, dst);
 }
 
 /*
@@ -225,7 +251,7 @@ static void prefetch_copy(const struct zs_arena *a, zs_pfn_t dst, zs_pfn_t src)
     char *to = zs_page_addr(a, dst);
 
     for (unsigned at = 0; at < ZS_PAGE_BYTES; at += CACHE_LINE) {
-        __builtin_prefetch(from + at, 0);
+        __builtin_prefetch(from + at, 0, 1);
         __builtin_prefetch(to + at, 1);
     }
 }

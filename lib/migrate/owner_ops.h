@@ -24,16 +24,18 @@ struct zs_evacuation_ops {
     /* What `page` belongs to: the run [page, *end) of pages that go together
      * with it, and the bytes of live objects in that run. */
     void (*look)(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes);
-    /* Allocate nothing more in what `page` belongs to. */
-    void (*detach)(void *ctx, zs_pfn_t page);
+    /* Allocate nothing more in what `page` belongs to; *end as above. */
+    void (*detach)(void *ctx, zs_pfn_t page, zs_pfn_t *end);
     /*
-     * Move the objects out of what `page` belongs to.
+     * Move the objects out of what `page` belongs to; *end as above, but of
+     * before it moved.
      *   DONE     no live object is left in it
      *   REFUSED  moving its pages is as good
      *   RETRY    a writer holds it, or there is no memory to move to
      *   GONE     the page is not the owner's any more
      */
-    enum zs_migrate_result (*move_objects)(void *ctx, zs_pfn_t page);
+    enum zs_migrate_result (*move_objects)(void *ctx, zs_pfn_t page,
+                                           zs_pfn_t *end);
     /* Undo every detach; also of what consolidate and trim left off the lists
      * because a writer held it. */
     void (*attach_all)(void *ctx);

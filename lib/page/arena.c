@@ -74,6 +74,7 @@ static void init_sizes(struct zs_arena *a, const struct zs_arena_config *cfg)
         a->retain_blocks = (uint32_t)(cfg->retain_bytes / ZS_BLOCK_BYTES);
     }
     a->budget.limit = cfg->limit_bytes;
+    a->huge_pages = cfg->huge_pages;
 }
 
 int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
@@ -83,7 +84,8 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
     int err;
 
     cfg = cfg ? cfg : &defaults;
-    if (cfg->reserve_bytes > MAX_RESERVE_BYTES) {
+    if (cfg->reserve_bytes > MAX_RESERVE_BYTES ||
+        (unsigned)cfg->huge_pages > ZS_HUGE_ALWAYS) {
         return -EINVAL;
     }
     a = zs_os.alloc(sizeof(*a));
@@ -97,7 +99,8 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
         return err;
     }
     for (unsigned l = 0; l < ZS_BLOCK_NR_LISTS; l++) {
-        a->lists[l] = ZS_BLOCK_NONE;
+        a->lists[false][l] = ZS_BLOCK_NONE;
+        a->lists[true][l] = ZS_BLOCK_NONE;
     }
     zs_lock_init(&a->lock, ZS_RANK_ARENA);
     zs_lock_init(&a->types_lock, ZS_RANK_TYPES);
@@ -171,6 +174,7 @@ void zs_arena_stats(struct zs_arena *a, struct zs_arena_stats *out)
     zs_lock_acquire(&a->lock);
     out->used_bytes = a->n_pages_used * ZS_PAGE_BYTES;
     out->n_blocks_used = a->n_blocks_used;
+    out->n_blocks_huge = a->n_blocks_huge;
     out->n_blocks_offline = a->n_blocks_offline;
     out->n_pages_retired = a->n_pages_retired;
     out->n_blocks_released = a->n_blocks_released;

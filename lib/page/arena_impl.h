@@ -39,6 +39,7 @@ struct zs_arena {
     size_t bytes;
     uint32_t n_blocks;
     uint32_t retain_blocks;
+    enum zs_huge_pages huge_pages;
     struct zs_page *pages;   /* descriptors, by page number */
     struct zs_block *blocks; /* guarded by lock */
     uint64_t *not_empty;     /* a bit per block; guarded by lock */
@@ -46,11 +47,18 @@ struct zs_arena {
     struct zs_budget budget;
     struct zs_grace grace;
 
-    struct zs_lock lock; /* rank ARENA */
-    uint32_t lists[ZS_BLOCK_NR_LISTS];
-    uint32_t n_touched_blocks; /* their structs are resident */
-    uint32_t n_blocks_used;    /* not EMPTY */
-    uint32_t n_blocks_idle;    /* OPEN with no page used */
+    struct zs_lock lock;                  /* rank ARENA */
+    uint32_t lists[2][ZS_BLOCK_NR_LISTS]; /* [huge][longest run] */
+    uint32_t n_touched_blocks;            /* their structs are resident */
+    uint32_t n_blocks_used;               /* not EMPTY */
+    uint32_t n_blocks_idle;               /* OPEN with no page used */
+    uint32_t n_huge_idle;                 /* of those */
+    uint32_t recycle_blocks;              /* a pass keeps so many idle ones */
+    uint32_t n_blocks_huge;
+    uint32_t huge_pause;    /* blocks to open before the next huge one */
+    uint32_t huge_refusals; /* of the system, one after the other */
+    bool packing;           /* a pass puts pages together: no huge block
+                                * is opened, none is used for what is sparse */
     uint32_t n_blocks_offline;
     uint32_t n_pages_retired; /* of n_pages_used */
     uint64_t n_pages_used;
@@ -98,9 +106,23 @@ void zs_block_release(struct zs_arena *a, uint32_t block);
 bool zs_block_release_memory(struct zs_arena *a, uint32_t block,
                              uint64_t *gone);
 
+/* huge.c: an EMPTY block to be a huge one, if one is wanted: BUSY, its memory
+ * charged. ZS_BLOCK_NONE: none. After unlock it gets its memory, and is OPEN:
+ * huge, or small where the system refuses. */
+uint32_t zs_huge_begin_locked(struct zs_arena *a);
+void zs_huge_finish(struct zs_arena *a, uint32_t block);
+/* huge.c: a BUSY or HELD block is none of the huge ones any more, so that
+ * parts of it may go; before, because a range that may be huge could be filled
+ * again behind our back. False: the system has refused. */
+bool zs_block_make_small(struct zs_arena *a, uint32_t block);
+
 /* page_alloc.c: charge what blocks [first, first + n) cost in descriptors and
  * tables, and count them as in use. False: the limit. */
 bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n);
+
+/* huge.c: the block is a huge one from now on, or none any more. On no
+ * list. */
+void zs_block_set_huge_locked(struct zs_arena *a, uint32_t block, bool huge);
 
 /* page_alloc.c: put an OPEN block on the list of its run_hint. */
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block);

@@ -107,7 +107,8 @@ static unsigned count_bits(const uint64_t *map)
 
 bool zs_block_is_valid(const struct zs_block *b)
 {
-    return count_bits(b->used) == b->n_used &&
+    return (!b->huge || b->n_resident == ZS_BLOCK_PAGES) &&
+           count_bits(b->used) == b->n_used &&
            count_bits(b->resident) == b->n_resident &&
            longest_run(b) <= b->run_hint;
 }

@@ -8,6 +8,7 @@
  * Invariants
  *   K1  n_used and n_resident count the bits of `used` and `resident`
  *   K2  no run of free pages in the block is longer than run_hint
+ *   K3  a huge block is resident, all of it, until it is given back whole
  */
 #ifndef ZS_LIB_BLOCK_H
 #define ZS_LIB_BLOCK_H
@@ -44,6 +45,7 @@ struct zs_block {
     uint8_t resume;      /* BUSY for a trim: the state before and after it */
     uint8_t skip_passes; /* how many more passes leave it out */
     uint8_t skip_shift;  /* the next time it is 1 << skip_shift */
+    bool huge;           /* one huge page of the system */
     uint16_t n_retired;  /* of n_used */
 };
 

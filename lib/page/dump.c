@@ -86,8 +86,8 @@ void zs_arena_dump(struct zs_arena *a, int fd)
         zs_lock_release(&a->lock);
         if (b.state != ZS_BLOCK_EMPTY) {
             print_block(a, i, fd);
-            dprintf(fd, " %5u %9u %s\n", b.n_used, b.n_resident,
-                    states[b.state]);
+            dprintf(fd, " %5u %9u %s%s\n", b.n_used, b.n_resident,
+                    states[b.state], b.huge ? ", huge" : "");
         }
     }
     for (unsigned t = 1; t <= ZS_PAGE_TYPE_MAX; t++) {

@@ -61,7 +61,6 @@ int zs_block_open_held(struct zs_arena *a, uint32_t block)
         err = zs_blocks_open_locked(a, block, 1) ? 0 : -ENOMEM;
     }
     if (!err) {
-        b->run_hint = ZS_BLOCK_PAGES;
         b->state = ZS_BLOCK_HELD;
     }
     zs_lock_release(&a->lock);
@@ -180,6 +179,9 @@ int zs_page_take_retired(struct zs_arena *a, zs_pfn_t page)
 {
     struct zs_block *b = &a->blocks[page / ZS_BLOCK_PAGES];
 
+    if (!zs_block_make_small(a, page / ZS_BLOCK_PAGES)) {
+        return -EIO;
+    }
     zs_pages_depopulate(a, page, 1); /* free, in a held block: nobody's */
     if (zs_page_is_resident(a, page)) {
         return -EIO;

@@ -23,11 +23,24 @@ static inline void *zs_page_addr(const struct zs_arena *a, zs_pfn_t pfn)
     return a->base + (size_t)pfn * ZS_PAGE_BYTES;
 }
 
+/* What pages are wanted for: it decides whether they may be part of a huge
+ * block (huge.c). */
+enum zs_page_use {
+    ZS_USE_SPARSE, /* some of them get memory, some may lose it */
+    ZS_USE_DENSE,  /* all of them get memory, and keep it while they are used */
+    ZS_USE_HOLES,  /* as DENSE, in huge blocks that are there or nowhere */
+    ZS_USE_BARE,   /* none gets memory: in a huge block never */
+};
+
 /*
  * Take a run of n pages side by side, from the fullest pageblock that has such
- * a run. They are OWNED, and resident only where they were left so.
+ * a run. They are OWNED, and resident only where they were left so, or where
+ * a huge block was opened for them.
  * 0, or -ENOMEM when the range or (for metadata) the limit is used up.
  */
+int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                       enum zs_page_use use, zs_pfn_t *first);
+/* ZS_USE_SPARSE */
 int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
                    zs_pfn_t *first);
 
@@ -51,14 +64,20 @@ static inline void zs_page_set_owner(struct zs_arena *a, zs_pfn_t pfn,
  * system; some of them may be resident then. One system call per block. */
 int zs_pages_populate(struct zs_arena *a, zs_pfn_t first, unsigned n);
 
-/* Give the memory of owned pages back; they stay owned, contents are lost. */
+/* Give the memory of owned pages back; they stay owned, contents are lost. In
+ * a huge block they keep it. */
 void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n);
 
 /* Give back what memory there is behind owned pages, in few system calls where
- * little of it is there. False: the system has refused some. */
+ * little of it is there. False: the system has refused some, or they are in a
+ * huge block. */
 bool zs_pages_make_bare(struct zs_arena *a, zs_pfn_t first, unsigned n);
 
 bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
+bool zs_pages_any_resident(struct zs_arena *a, zs_pfn_t first, unsigned n);
+bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn); /* in a huge block */
+/* Are there huge blocks? Their free pages have memory. */
+bool zs_arena_has_huge(struct zs_arena *a);
 /* How many of the n pages from `first` on are like the first: with memory, or
  * without. */
 unsigned zs_pages_alike(struct zs_arena *a, zs_pfn_t first, unsigned n,
@@ -100,6 +119,14 @@ void zs_limbo_defer(struct zs_arena *a, const struct zs_limbo_batch *batch);
  * as soon as it is empty. False: it is not open. */
 bool zs_block_close(struct zs_arena *a, uint32_t block);
 void zs_block_reopen(struct zs_arena *a, uint32_t block);
+/* From now on keep so many emptied blocks of either kind open, with their
+ * memory, rather than give them back: what a pass moves need not be populated
+ * then. */
+void zs_arena_recycle(struct zs_arena *a, uint32_t n_blocks);
+/* From now on, or no more: what is dense goes into the huge blocks that are
+ * there, what is sparse keeps out of them. */
+void zs_arena_pack(struct zs_arena *a, bool packing);
+bool zs_arena_is_packing(struct zs_arena *a);
 
 /*
  * Taking a block, or a page of it, out of use; under pass_lock (offline.c). A

@@ -16,13 +16,15 @@
  *   blocks stay sparse and can be emptied. A search that fails makes the hint
  *   exact and moves the block to its true list, so the next search does not
  *   meet it. Only when no OPEN block will do is an EMPTY one opened, the
- *   lowest first.
+ *   lowest first. Huge blocks have lists of their own (huge.c): what is dense
+ *   looks there first.
  *
  * Invariants
  *   A1  a page is marked used in its block iff its flag word is not FREE,
  *       but for the moments inside alloc and reclaim
  *   A2  a block is on a list iff it is OPEN
- *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0
+ *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0, n_huge_idle
+ *       the huge ones of them
  *
  * Locking: the arena lock guards blocks and lists. Flag words are stepped
  * without it. System calls are made after unlock, on blocks that are BUSY.
@@ -49,9 +51,10 @@ void zs_block_unlist_locked(struct zs_arena *a, uint32_t block)
     if (b->prev != ZS_BLOCK_NONE) {
         a->blocks[b->prev].next = b->next;
     } else {
-        a->lists[b->list] = b->next;
+        a->lists[b->huge][b->list] = b->next;
     }
     a->n_blocks_idle -= b->n_used == 0;
+    a->n_huge_idle -= b->n_used == 0 && b->huge;
 }
 
 static void list_locked(struct zs_arena *a, uint32_t block)
@@ -60,12 +63,13 @@ static void list_locked(struct zs_arena *a, uint32_t block)
 
     b->list = (uint8_t)zs_block_list_of(b->run_hint);
     b->prev = ZS_BLOCK_NONE;
-    b->next = a->lists[b->list];
+    b->next = a->lists[b->huge][b->list];
     if (b->next != ZS_BLOCK_NONE) {
         a->blocks[b->next].prev = block;
     }
-    a->lists[b->list] = block;
+    a->lists[b->huge][b->list] = block;
     a->n_blocks_idle += b->n_used == 0;
+    a->n_huge_idle += b->n_used == 0 && b->huge;
 }
 
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
@@ -77,14 +81,14 @@ void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
 /* --- taking --- */
 
 /* The fullest of the first few blocks that may have a run of n. */
-static uint32_t pick_open_locked(struct zs_arena *a, unsigned n)
+static uint32_t pick_open_locked(struct zs_arena *a, bool huge, unsigned n)
 {
     uint32_t best = ZS_BLOCK_NONE;
 
     for (unsigned l = zs_block_list_of(n); l < ZS_BLOCK_NR_LISTS; l++) {
         unsigned looked = 0;
 
-        for (uint32_t i = a->lists[l];
+        for (uint32_t i = a->lists[huge][l];
              i != ZS_BLOCK_NONE && looked < LOOK_AT_BLOCKS;
              i = a->blocks[i].next, looked++) {
             const struct zs_block *b = &a->blocks[i];
@@ -122,6 +126,11 @@ bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n)
     }
     zs_bits_set(a->not_empty, first, n);
     a->n_blocks_used += n;
+    for (uint32_t i = first; i < first + n; i++) {
+        a->blocks[i].run_hint = ZS_BLOCK_PAGES;
+        a->blocks[i].skip_passes = 0; /* what was in it is gone */
+        a->blocks[i].skip_shift = 0;
+    }
     return true;
 }
 
@@ -134,9 +143,6 @@ static uint32_t open_empty_locked(struct zs_arena *a, uint32_t n)
         return ZS_BLOCK_NONE;
     }
     for (uint32_t i = (uint32_t)at; i < at + n; i++) {
-        a->blocks[i].run_hint = ZS_BLOCK_PAGES;
-        a->blocks[i].skip_passes = 0; /* what was in it is gone */
-        a->blocks[i].skip_shift = 0;
         zs_block_relist_locked(a, i);
     }
     return (uint32_t)at;
@@ -150,19 +156,14 @@ static void take_locked(struct zs_arena *a, uint32_t block, unsigned first,
     zs_block_relist_locked(a, block);
 }
 
-static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n)
+/* Out of the OPEN blocks of one kind. */
+static zs_pfn_t take_open_locked(struct zs_arena *a, bool huge, unsigned n)
 {
-    for (;;) {
-        uint32_t block = pick_open_locked(a, n);
-        size_t at;
+    uint32_t block;
 
-        if (block == ZS_BLOCK_NONE) {
-            block = open_empty_locked(a, 1);
-        }
-        if (block == ZS_BLOCK_NONE) {
-            return ZS_PFN_NONE;
-        }
-        at = zs_block_find_run(&a->blocks[block], n);
+    while ((block = pick_open_locked(a, huge, n)) != ZS_BLOCK_NONE) {
+        size_t at = zs_block_find_run(&a->blocks[block], n);
+
         if (at != ZS_BITS_NONE) {
             take_locked(a, block, (unsigned)at, n);
             return block * ZS_BLOCK_PAGES + (zs_pfn_t)at;
@@ -170,6 +171,53 @@ static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n)
         zs_block_unlist_locked(a, block); /* the hint is exact now */
         zs_block_relist_locked(a, block);
     }
+    return ZS_PFN_NONE;
+}
+
+static zs_pfn_t take_new_locked(struct zs_arena *a, unsigned n)
+{
+    uint32_t block = open_empty_locked(a, 1);
+
+    if (block == ZS_BLOCK_NONE) {
+        return ZS_PFN_NONE;
+    }
+    take_locked(a, block, 0, n);
+    return block * ZS_BLOCK_PAGES;
+}
+
+/* Memory that is there for nobody: rather that than new one. */
+static bool has_idle_huge_locked(const struct zs_arena *a)
+{
+    return !a->packing && a->n_huge_idle > 1;
+}
+
+/* Where to look, the best place first. */
+static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n,
+                                enum zs_page_use use)
+{
+    bool huge_first = use == ZS_USE_DENSE || use == ZS_USE_HOLES;
+    zs_pfn_t first = ZS_PFN_NONE;
+
+    if (huge_first) {
+        first = take_open_locked(a, true, n);
+    }
+    if (use == ZS_USE_HOLES) {
+        return first;
+    }
+    if (first == ZS_PFN_NONE) {
+        first = take_open_locked(a, false, n);
+    }
+    if (first == ZS_PFN_NONE && use == ZS_USE_SPARSE &&
+        has_idle_huge_locked(a)) {
+        first = take_open_locked(a, true, n);
+    }
+    if (first == ZS_PFN_NONE) {
+        first = take_new_locked(a, n);
+    }
+    if (first == ZS_PFN_NONE && use == ZS_USE_SPARSE) {
+        first = take_open_locked(a, true, n);
+    }
+    return first;
 }
 
 static zs_pfn_t take_long_run_locked(struct zs_arena *a, unsigned n)
@@ -189,12 +237,30 @@ static zs_pfn_t take_long_run_locked(struct zs_arena *a, unsigned n)
     return block * ZS_BLOCK_PAGES;
 }
 
-static zs_pfn_t try_take(struct zs_arena *a, unsigned n)
+/* Where no huge block has room and one may be opened, open one. */
+static void open_huge_if_wanted(struct zs_arena *a, unsigned n)
+{
+    uint32_t block = ZS_BLOCK_NONE;
+
+    zs_lock_acquire(&a->lock);
+    if (n <= ZS_BLOCK_PAGES && pick_open_locked(a, true, n) == ZS_BLOCK_NONE) {
+        block = zs_huge_begin_locked(a);
+    }
+    zs_lock_release(&a->lock);
+    if (block != ZS_BLOCK_NONE) {
+        zs_huge_finish(a, block);
+    }
+}
+
+static zs_pfn_t try_take(struct zs_arena *a, unsigned n, enum zs_page_use use)
 {
     zs_pfn_t first;
 
+    if (use == ZS_USE_DENSE) {
+        open_huge_if_wanted(a, n);
+    }
     zs_lock_acquire(&a->lock);
-    first = n <= ZS_BLOCK_PAGES ? take_run_locked(a, n)
+    first = n <= ZS_BLOCK_PAGES ? take_run_locked(a, n, use)
                                 : take_long_run_locked(a, n);
     if (first != ZS_PFN_NONE) {
         a->n_pages_used += n;
@@ -203,16 +269,16 @@ static zs_pfn_t try_take(struct zs_arena *a, unsigned n)
     return first;
 }
 
-int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
-                   zs_pfn_t *first)
+int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                       enum zs_page_use use, zs_pfn_t *first)
 {
     zs_pfn_t at;
 
     ZS_ASSERT(n >= 1 && n <= ZS_MAX_RUN_PAGES && a->types[type].taken);
-    at = try_take(a, n);
-    if (at == ZS_PFN_NONE) {
+    at = try_take(a, n, use);
+    if (at == ZS_PFN_NONE && use != ZS_USE_HOLES) {
         (void)zs_arena_trim(a, 0); /* idle memory and blocks are in the way */
-        at = try_take(a, n);
+        at = try_take(a, n, use);
     }
     if (at == ZS_PFN_NONE) {
         return -ENOMEM;
@@ -226,6 +292,12 @@ int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
     return 0;
 }
 
+int zs_pages_alloc(struct zs_arena *a, zs_page_type_t type, unsigned n,
+                   zs_pfn_t *first)
+{
+    return zs_pages_alloc_for(a, type, n, ZS_USE_SPARSE, first);
+}
+
 void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn)
 {
     zs_page_set_movable_edge(zs_page(a, pfn));
@@ -233,13 +305,27 @@ void zs_page_mark_movable(struct zs_arena *a, zs_pfn_t pfn)
 
 /* --- giving back --- */
 
+/* Does an empty block stay, with its memory, for the next allocation? */
+static bool stays_idle_locked(const struct zs_arena *a,
+                              const struct zs_block *b)
+{
+    switch ((enum zs_block_state)b->state) {
+    case ZS_BLOCK_OPEN:
+        return a->n_blocks_idle < a->retain_blocks;
+    case ZS_BLOCK_CLOSED: /* for what the pass has still to move */
+        return (b->huge ? a->n_huge_idle : a->n_blocks_idle - a->n_huge_idle) <
+               a->recycle_blocks;
+    default:
+        return false;
+    }
+}
+
 bool zs_block_settle_locked(struct zs_arena *a, uint32_t block)
 {
     struct zs_block *b = &a->blocks[block];
 
     ZS_ASSERT_HELD(&a->lock);
-    if (b->n_used == 0 &&
-        (b->state != ZS_BLOCK_OPEN || a->n_blocks_idle >= a->retain_blocks)) {
+    if (b->n_used == 0 && !stays_idle_locked(a, b)) {
         b->state = ZS_BLOCK_BUSY;
         return true;
     }
@@ -310,6 +396,13 @@ void zs_pages_free(struct zs_arena *a, zs_pfn_t first, unsigned n)
 }
 
 /* --- closing, for evacuation --- */
+
+void zs_arena_recycle(struct zs_arena *a, uint32_t n_blocks)
+{
+    zs_lock_acquire(&a->lock);
+    a->recycle_blocks = n_blocks;
+    zs_lock_release(&a->lock);
+}
 
 bool zs_block_close(struct zs_arena *a, uint32_t block)
 {

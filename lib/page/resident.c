@@ -12,6 +12,7 @@
  * Invariants
  *   B1 (budget.h)
  *   E1  a page whose bit is clear is never touched
+ *   K3 (block.h): nothing of a huge block is given back in part
  *
  * Locking: bits under the arena lock; system calls after unlock. Meanwhile the
  * pages are safe because they are the caller's (populate, depopulate) or their
@@ -143,6 +144,20 @@ bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn)
     return count_missing(a, pfn, 1) == 0;
 }
 
+bool zs_pages_any_resident(struct zs_arena *a, zs_pfn_t first, unsigned n)
+{
+    bool any = false;
+
+    while (n > 0 && !any) {
+        unsigned part = pages_in_block(first, n);
+
+        any = count_missing(a, first, part) < part;
+        first += part;
+        n -= part;
+    }
+    return any;
+}
+
 /* --- giving it back --- */
 
 /* Returns the bytes given back; none where the system refuses, then the pages
@@ -171,7 +186,9 @@ void zs_pages_depopulate(struct zs_arena *a, zs_pfn_t first, unsigned n)
     while (n > 0) {
         unsigned part = pages_in_block(first, n);
 
-        count_released(a, release_pages(a, first, part));
+        if (!zs_page_is_huge(a, first)) {
+            count_released(a, release_pages(a, first, part));
+        }
         first += part;
         n -= part;
     }
@@ -233,9 +250,14 @@ bool zs_block_release_memory(struct zs_arena *a, uint32_t block, uint64_t *gone)
 {
     struct zs_block *b = &a->blocks[block];
     bool keep_descriptors = b->n_retired > 0; /* BUSY: it stays so */
-    bool done = true;
+    bool done;
 
+    *gone = 0;
+    if (!zs_block_make_small(a, block)) {
+        return false;
+    }
     *gone = release_pages(a, block * ZS_BLOCK_PAGES, ZS_BLOCK_PAGES);
+    done = true;
     if (!keep_descriptors) {
         done = zs_os.release(&a->pages[(size_t)block * ZS_BLOCK_PAGES],
                              ZS_BLOCK_PAGES * sizeof(struct zs_page)) == 0;
@@ -288,7 +310,7 @@ static bool has_idle_pages(const struct zs_block *b)
 {
     unsigned first = 0;
 
-    return zs_block_next_idle_run(b, &first) > 0;
+    return !b->huge && zs_block_next_idle_run(b, &first) > 0;
 }
 
 static bool may_be_trimmed(const struct zs_block *b)

@@ -153,17 +153,30 @@ void class_give_slot_locked(struct zs_pool *pool, struct zs_class *cl,
     relist(pool, cl, zp);
 }
 
+void class_limbo_slots_locked(struct zs_pool *pool, struct zs_class *cl,
+                              struct zspage *zp, const uint16_t *slots,
+                              unsigned n)
+{
+    uint32_t stamp = limbo_queue_zspage(pool, zp);
+    uint64_t bytes = n * zspage_slot_bytes(zp);
+
+    ZS_ASSERT_HELD(&cl->lock);
+    for (unsigned i = 0; i < n; i++) {
+        zspage_slot_to_limbo(zp, side_of(pool, zp), slots[i], stamp);
+    }
+    cl->n_live -= n;
+    cl->n_limbo += n;
+    cl->live_bytes -= bytes;
+    zs_grace_count(&pool->arena->grace, bytes);
+    relist(pool, cl, zp);
+}
+
 void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                              struct zspage *zp, unsigned idx)
 {
-    ZS_ASSERT_HELD(&cl->lock);
-    zspage_slot_to_limbo(zp, side_of(pool, zp), idx,
-                         limbo_queue_zspage(pool, zp));
-    cl->n_live--;
-    cl->n_limbo++;
-    cl->live_bytes -= zspage_slot_bytes(zp);
-    zs_grace_count(&pool->arena->grace, zspage_slot_bytes(zp));
-    relist(pool, cl, zp);
+    uint16_t slot = (uint16_t)idx;
+
+    class_limbo_slots_locked(pool, cl, zp, &slot, 1);
 }
 
 void class_dying_slot_locked(struct zs_pool *pool, struct zs_class *cl,

@@ -15,7 +15,8 @@
  *   a small pool. So trim() first moves the last objects of a class up into
  *   the partly filled zspage of the next larger class, where that takes fewer
  *   pages. (Each time the pool shrinks by a page, so nothing climbs for ever.)
- *   What is not needed at the ends of the rest is given back.
+ *   What is not needed at the ends of the rest is given back; where an end
+ *   lies in a huge block, which gives back nothing, the objects move out of it.
  *
  * Locking: one pass at a time, so a DETACHED zspage is this file's.
  */
@@ -49,12 +50,19 @@ static enum zs_migrate_result move_out(struct zs_pool *pool, struct zspage *zp)
     return zspage_move_objects(pool, zp);
 }
 
+/* The end of the run of its pages that begins at `page`. Class lock held. */
+static zs_pfn_t run_end(const struct zspage *zp, zs_pfn_t page)
+{
+    uint32_t first = atomic_load_explicit(&zp->first, memory_order_relaxed);
+
+    return first != 0 ? first - 1 + zp->n_pages : page + 1;
+}
+
 static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
 {
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
-    uint32_t first;
     size_t live;
 
     *end = page + 1;
@@ -62,24 +70,23 @@ static void look(void *ctx, zs_pfn_t page, zs_pfn_t *end, size_t *live_bytes)
     if (!zp) {
         return;
     }
-    first = atomic_load_explicit(&zp->first, memory_order_relaxed);
-    if (first != 0) {
-        *end = first - 1 + zp->n_pages;
-    }
+    *end = run_end(zp, page);
     live = zp->n_live * zspage_slot_bytes(zp);
     *live_bytes = live / zp->n_pages * (*end - page);
     zs_lock_release(&class_of(pool, zp)->lock);
 }
 
-static void detach(void *ctx, zs_pfn_t page)
+static void detach(void *ctx, zs_pfn_t page, zs_pfn_t *end)
 {
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
 
+    *end = page + 1;
     if (!zp) {
         return;
     }
+    *end = run_end(zp, page);
     if (zp->phase == ZSPAGE_ATTACHED) {
         take_locked(pool, zp);
     }
@@ -105,16 +112,19 @@ static void settle(struct zs_pool *pool, struct zspage *zp, bool attach)
     }
 }
 
-static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page)
+static enum zs_migrate_result move_objects(void *ctx, zs_pfn_t page,
+                                           zs_pfn_t *end)
 {
     struct zs_pool *pool = ctx;
     bool busy;
     struct zspage *zp = lock_zspage_of_page(pool, page, false, &busy);
     enum zs_migrate_result result = ZS_MIGRATE_DONE;
 
+    *end = page + 1;
     if (!zp) {
         return ZS_MIGRATE_GONE;
     }
+    *end = run_end(zp, page);
     if (zp->phase == ZSPAGE_ATTACHED) {
         take_locked(pool, zp);
     }
@@ -269,16 +279,21 @@ static struct zspage *last_zspage_locked(struct zs_pool *pool,
     return found && zspage_n_used(found) == found->n_live ? found : NULL;
 }
 
-/* Pages that a zspage would not need if its objects lay in front. */
-static unsigned spare_pages(const struct zspage *zp)
+/* Pages that a zspage would need if its objects lay in front. */
+static unsigned pages_needed(const struct zspage *zp)
 {
-    unsigned need = pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
-
-    return zp->n_resident_pages - need;
+    return pages_for_slots(zspage_slot_bytes(zp), zspage_n_used(zp));
 }
 
-/* A zspage with spare pages, DETACHED; *packed: no free slot lies below its
- * last used one. */
+/* The memory of spare pages in a huge block stays, so the objects must go. */
+static bool spares_are_huge_locked(struct zs_pool *pool,
+                                   const struct zspage *zp)
+{
+    return zs_page_is_huge(pool->arena, zspage_pfn(zp, pages_needed(zp)));
+}
+
+/* A zspage with spare pages, DETACHED; *packed: they can be trimmed. Otherwise
+ * its objects have to move, to the front or out of a huge block. */
 static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
                                     bool *packed)
 {
@@ -290,12 +305,16 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
              n = zspage_at(pool, n)->next) {
             struct zspage *zp = zspage_at(pool, n);
 
-            found = spare_pages(zp) > 0 && zp->n_live > 0 ? zp : NULL;
+            found = zp->n_live > 0 &&
+                            zspage_has_spare_memory(pool, zp, pages_needed(zp))
+                        ? zp
+                        : NULL;
         }
     }
     if (found) {
         take_locked(pool, found);
-        *packed = zspage_n_used(found) == found->fresh;
+        *packed = zspage_n_used(found) == found->fresh &&
+                  !spares_are_huge_locked(pool, found);
     }
     zs_lock_release(&cl->lock);
     return found;

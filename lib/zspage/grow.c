@@ -148,7 +148,8 @@ static void place_retire(struct zs_pool *pool, const struct place *p)
 }
 
 /* No run is long enough: single pages will do where slots may be split. */
-static int place_alloc_split(struct zs_pool *pool, struct place *p)
+static int place_alloc_split(struct zs_pool *pool, struct place *p,
+                             enum zs_page_use use)
 {
     struct zs_chain *chain = chain_new(pool, p->n);
 
@@ -159,7 +160,7 @@ static int place_alloc_split(struct zs_pool *pool, struct place *p)
     p->chain = chain;
     for (chain->n = 0; chain->n < p->n; chain->n++) {
         zs_pfn_t page;
-        int err = zs_pages_alloc(pool->arena, pool->type, 1, &page);
+        int err = zs_pages_alloc_for(pool->arena, pool->type, 1, use, &page);
 
         if (!err) {
             zs_chain_set_page(chain, chain->n, page);
@@ -175,13 +176,14 @@ static int place_alloc_split(struct zs_pool *pool, struct place *p)
     return 0;
 }
 
-static int place_alloc(struct zs_pool *pool, struct place *p, bool may_split)
+static int place_alloc(struct zs_pool *pool, struct place *p, bool may_split,
+                       enum zs_page_use use)
 {
-    int err = zs_pages_alloc(pool->arena, pool->type, p->n, &p->base);
+    int err = zs_pages_alloc_for(pool->arena, pool->type, p->n, use, &p->base);
 
     p->chain = NULL;
     if (err && may_split) {
-        err = place_alloc_split(pool, p);
+        err = place_alloc_split(pool, p, use);
     }
     return err;
 }
@@ -265,7 +267,8 @@ static void own_pages(struct zs_pool *pool, struct zspage *zp,
 }
 
 /* Pages from the front on that have memory: those that were populated, and
- * what the last owner has left behind them. */
+ * what the last owner has left behind them. (There may be more of that further
+ * behind: zspage_has_spare_memory().) */
 static unsigned resident_front(struct zs_pool *pool, const struct place *p,
                                unsigned n)
 {
@@ -288,6 +291,8 @@ static int new_zspage(struct zs_pool *pool, const struct shape *s,
                       struct zspage **out)
 {
     struct place p = { .n = s->n_pages };
+    enum zs_page_use use =
+        s->n_resident == s->n_pages ? ZS_USE_DENSE : ZS_USE_SPARSE;
     uint32_t number, side;
     struct zspage *zp;
     int err = take_number(pool, s->n_slots, &number, &side);
@@ -295,7 +300,7 @@ static int new_zspage(struct zs_pool *pool, const struct shape *s,
     if (err) {
         return err;
     }
-    err = place_alloc(pool, &p, s->slot_bytes <= ZS_PAGE_BYTES);
+    err = place_alloc(pool, &p, s->slot_bytes <= ZS_PAGE_BYTES, use);
     if (err) {
         goto undo_number;
     }
@@ -482,10 +487,28 @@ int class_grow(struct zs_pool *pool, struct zs_class *cl, unsigned n)
     if (err == -ENOMEM && (batch > 0 || n > 1)) {
         err = grow_by(pool, cl, 1, 0); /* at the limit a little may do */
     }
+    if (err == -ENOMEM && zs_arena_has_huge(pool->arena)) {
+        err = class_new_zspage(pool, cl, cl->n_pages); /* in what is there */
+    }
     return err;
 }
 
 /* --- less --- */
+
+bool zspage_has_spare_memory(struct zs_pool *pool, const struct zspage *zp,
+                             unsigned keep)
+{
+    struct place p = place_of(zp);
+
+    if (p.base != ZS_PFN_NONE) {
+        return zs_pages_any_resident(pool->arena, p.base + keep, p.n - keep);
+    }
+    while (keep < p.n &&
+           !zs_page_is_resident(pool->arena, place_pfn(&p, keep))) {
+        keep++;
+    }
+    return keep < p.n;
+}
 
 bool zspage_trim_tail(struct zs_pool *pool, struct zs_class *cl,
                       struct zspage *zp)

@@ -14,6 +14,7 @@
  *   slots; (2) without any lock, copy; (3) with the lock, switch the slot word
  *   of each object that was copied by compare-and-swap, and open the source.
  *   Only list operations happen under the lock, whatever the objects' size.
+ *   What can be done once is done once a batch: pins, limbo, counters.
  *
  *   Caches change slot words by plain stores, but not those of a DETACHED
  *   zspage; the caller has waited for their sections (cache.h).
@@ -31,6 +32,11 @@
  *   page migration   needs pins == 0 and not MOVING: refused for source and
  *             destinations alike.
  *
+ * Cost: copying is most of it. Destinations are written past the cache, with
+ * no locked operation in between; what the next copy needs is fetched
+ * meanwhile. 2.2 KB objects: 500 ns each in a pass, 280 of them copying; 100
+ * bytes: 85 (bench_compact).
+ *
  * Invariants
  *   V1  the bytes of a closed zspage do not change
  *   V2  each destination slot ends as the object's place or is given back
@@ -39,15 +45,19 @@
 #include "probe.h"
 #include "rcu.h"
 #include "step.h"
+#include "stream.h"
 
 #define BATCH_OBJECTS 256u
 #define BATCH_BYTES (64u * 1024)  /* or one object, if that is larger */
 #define SLICE_BYTES (256u * 1024) /* copied between two looks for a writer */
+#define PREFETCH_BYTES 4096u      /* of one slot, ahead of its copy */
+#define WORDS_AHEAD 8u /* slot words are fetched so many slots ahead */
 
 struct move {
     uint32_t handle;
     uint32_t from; /* slot words */
     uint32_t to;
+    bool pins; /* the first one into its destination: holds the pin */
 };
 
 struct batch {
@@ -56,11 +66,13 @@ struct batch {
     struct zs_class *dst_cl; /* of the destinations: mostly the same */
     struct zspage *src;
     unsigned n;
-    unsigned n_copied; /* the first ones; fewer than n when asked to stop */
-    unsigned scanned;  /* slots of the source looked at so far */
-    bool more_room;    /* stopped for want of destinations */
-    bool scarce;       /* no memory: use what free slots have it */
-    uint32_t empty;    /* destinations to release, linked by next */
+    unsigned n_copied;  /* the first ones; fewer than n when asked to stop */
+    unsigned scanned;   /* slots of the source looked at so far */
+    bool more_room;     /* stopped for want of destinations */
+    bool scarce;        /* no memory: use what free slots have it */
+    uint32_t empty;     /* destinations to release, linked by next */
+    struct zspage *dst; /* of the last move; NULL: to be picked */
+    unsigned room;      /* slots in it */
     struct move moves[BATCH_OBJECTS];
 };
 
@@ -86,23 +98,55 @@ static bool is_movable_locked(const struct batch *b, unsigned idx,
     return m->from == live || m->from == zs_slot_in_state(live, ZS_SLOT_CACHED);
 }
 
-static bool take_destination_locked(struct batch *b, struct move *m)
+/* Another destination, pinned for all the moves into it. False: none has
+ * room. Forgotten (dst = NULL) whenever the lock of its class is dropped. */
+static bool pick_destination_locked(struct batch *b)
 {
     struct zspage *dst = b->scarce
                              ? class_pick_resident_locked(b->pool, b->dst_cl)
                              : class_pick_locked(b->pool, b->dst_cl);
-    unsigned idx;
     bool pinned;
 
-    if (!dst || zspage_room(dst) == 0) {
+    b->room = dst ? zspage_room(dst) : 0;
+    if (b->room == 0) {
         return false;
     }
     pinned = zspage_try_pin(dst);
     ZS_CHECK(pinned); /* an ATTACHED zspage is closed under its lock only */
-    idx = class_take_slot_locked(b->pool, b->dst_cl, dst, m->handle);
-    m->to =
-        zs_slot_word(zspage_number(b->pool, dst), idx, zs_slot_state(m->from));
+    b->dst = dst;
     return true;
+}
+
+static bool take_destination_locked(struct batch *b, struct move *m)
+{
+    unsigned idx;
+
+    m->pins = !b->dst || b->room == 0;
+    if (m->pins && !pick_destination_locked(b)) {
+        return false;
+    }
+    idx = class_take_slot_locked(b->pool, b->dst_cl, b->dst, m->handle);
+    b->room--;
+    m->to = zs_slot_word(zspage_number(b->pool, b->dst), idx,
+                         zs_slot_state(m->from));
+    return true;
+}
+
+static void unpin_destination(const struct batch *b, const struct move *m)
+{
+    if (m->pins) {
+        zspage_unpin(zspage_of(b, m->to));
+    }
+}
+
+/* Slot words lie anywhere in the handle table. */
+static void prefetch_word(const struct batch *b, unsigned idx)
+{
+    const uint32_t *side = side_of(b->pool, b->src);
+
+    if (idx < b->src->fresh && zs_side_is_handle(side[idx])) {
+        __builtin_prefetch(&b->pool->handles.slots[side[idx]], 1);
+    }
 }
 
 static void gather_locked(struct batch *b)
@@ -111,11 +155,13 @@ static void gather_locked(struct batch *b)
     size_t bytes = 0;
 
     b->n = 0;
+    b->dst = NULL;
     b->more_room = false;
     while (b->scanned < b->src->fresh && b->n < BATCH_OBJECTS &&
            (bytes == 0 || bytes + size <= BATCH_BYTES)) {
         struct move *m = &b->moves[b->n];
 
+        prefetch_word(b, b->scanned + WORDS_AHEAD);
         if (is_movable_locked(b, b->scanned, m)) {
             if (!take_destination_locked(b, m)) {
                 b->more_room = true;
@@ -164,20 +210,59 @@ static bool copy_one(const struct batch *b, const struct move *m)
         if (zspage_is_asked_to_stop(b->src)) {
             return false;
         }
-        zspage_copy(b->pool->arena, zspage_of(b, m->to), to + at, b->src,
-                    from + at, left < SLICE_BYTES ? left : SLICE_BYTES);
+        zspage_stream(b->pool->arena, zspage_of(b, m->to), to + at, b->src,
+                      from + at, left < SLICE_BYTES ? left : SLICE_BYTES);
     }
     return true;
+}
+
+static const char *bytes_of(const struct batch *b, uint32_t word, size_t *room)
+{
+    const struct zspage *zp = zspage_of(b, word);
+    size_t size = zspage_slot_bytes(zp);
+
+    return zspage_bytes(b->pool->arena, zp, zs_slot_index(word) * size, size,
+                        room);
+}
+
+/*
+ * What the next copy needs, as far as it lies side by side: the source, and of
+ * the destination the first and the last line. Those are written in part, and
+ * a store that waits for its line holds up all that follow.
+ */
+static void prefetch_move(const struct batch *b, unsigned i)
+{
+    size_t room;
+    const char *at;
+
+    if (i >= b->n) {
+        return;
+    }
+    at = bytes_of(b, b->moves[i].to, &room);
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(at + room - 1, 1);
+    at = bytes_of(b, b->moves[i].from, &room);
+    room = room < PREFETCH_BYTES ? room : PREFETCH_BYTES;
+    for (size_t line = 0; line < room; line += ZS_CACHE_LINE) {
+        __builtin_prefetch(at + line, 0,
+                           1); /* not into L1: it has few misses */
+    }
 }
 
 static void copy_batch(struct batch *b)
 {
     ZS_STEP(ZS_STEP_OBJ_RESERVED);
     b->n_copied = 0;
-    while (b->n_copied < b->n && copy_one(b, &b->moves[b->n_copied])) {
+    prefetch_move(b, 0);
+    while (b->n_copied < b->n) {
+        prefetch_move(b, b->n_copied + 1);
+        if (!copy_one(b, &b->moves[b->n_copied])) {
+            break;
+        }
         b->n_copied++;
         ZS_STEP(ZS_STEP_OBJ_COPYING);
     }
+    zs_stream_end();
     ZS_STEP(ZS_STEP_OBJ_COPIED);
 }
 
@@ -215,14 +300,39 @@ static bool switch_locked(const struct batch *b, const struct move *m)
     switched = atomic_compare_exchange_strong_explicit(
         &b->pool->handles.slots[m->handle], &expected, m->to,
         memory_order_release, memory_order_relaxed);
-    if (switched) {
-        class_limbo_slot_locked(b->pool, b->cl, b->src, zs_slot_index(m->from));
-        b->cl->objects_moved++;
-        b->cl->bytes_moved += zspage_slot_bytes(b->src);
-        zs_grace_count_moved(&b->pool->arena->grace, zspage_slot_bytes(b->src));
-    }
     ZS_STEP(ZS_STEP_OBJ_SWITCHING);
     return switched; /* else freed or replaced meanwhile */
+}
+
+/* The old slots wait for readers, together: only now, for the round that they
+ * wait for must begin after their words were switched. */
+static void leave_behind_locked(struct batch *b, const bool *failed)
+{
+    uint16_t slots[BATCH_OBJECTS];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < b->n; i++) {
+        if (!failed[i]) {
+            slots[n++] = (uint16_t)zs_slot_index(b->moves[i].from);
+        }
+    }
+    if (n > 0) {
+        class_limbo_slots_locked(b->pool, b->cl, b->src, slots, n);
+        b->cl->objects_moved += n;
+        b->cl->bytes_moved += n * zspage_slot_bytes(b->src);
+        zs_grace_count_moved(&b->pool->arena->grace,
+                             n * zspage_slot_bytes(b->src));
+    }
+}
+
+/* failed[i]: the place of move i is to be given back. */
+static void switch_all_locked(struct batch *b, bool *failed)
+{
+    for (unsigned i = 0; i < b->n; i++) {
+        failed[i] = i >= b->n_copied || !switch_locked(b, &b->moves[i]);
+    }
+    leave_behind_locked(b, failed);
+    ZS_STEP(ZS_STEP_OBJ_SWITCHED);
 }
 
 /* True: a writer waits for the source. */
@@ -238,16 +348,19 @@ static bool open_source_locked(struct batch *b)
 /* False: a writer waits, so leave the source alone for now. */
 static bool end_batch(struct batch *b)
 {
+    bool failed[BATCH_OBJECTS];
     bool stop;
 
     zs_lock_acquire(&b->cl->lock);
+    switch_all_locked(b, failed);
     for (unsigned i = 0; i < b->n; i++) {
-        zspage_unpin(zspage_of(b, b->moves[i].to));
-        if (i >= b->n_copied || !switch_locked(b, &b->moves[i])) {
+        unpin_destination(b, &b->moves[i]);
+    }
+    for (unsigned i = 0; i < b->n; i++) {
+        if (failed[i]) {
             give_back_locked(b, &b->moves[i]);
         }
     }
-    ZS_STEP(ZS_STEP_OBJ_SWITCHED);
     stop = open_source_locked(b);
     zs_lock_release(&b->cl->lock);
     release_empty(b);
@@ -297,6 +410,7 @@ static bool begin_run(struct batch *b)
         return false;
     }
     m->to = zs_slot_word(zspage_number(b->pool, dst), 0, ZS_SLOT_LIVE);
+    m->pins = true;
     zs_lock_acquire(&b->cl->lock);
     b->n = 1;
     if (zspage_try_close(b->src)) {
@@ -370,6 +484,7 @@ static void reserve_up(struct batch *b)
 
     do {
         zs_lock_acquire(&b->dst_cl->lock);
+        b->dst = NULL;
         while (n < b->n && take_destination_locked(b, &b->moves[n])) {
             n++;
         }
@@ -385,12 +500,10 @@ static void end_up(struct batch *b)
     bool failed[BATCH_OBJECTS];
 
     for (unsigned i = 0; i < b->n; i++) {
-        zspage_unpin(zspage_of(b, b->moves[i].to));
+        unpin_destination(b, &b->moves[i]);
     }
     zs_lock_acquire(&b->cl->lock);
-    for (unsigned i = 0; i < b->n; i++) {
-        failed[i] = i >= b->n_copied || !switch_locked(b, &b->moves[i]);
-    }
+    switch_all_locked(b, failed);
     (void)open_source_locked(b);
     zs_lock_release(&b->cl->lock);
     zs_lock_acquire(&b->dst_cl->lock);
@@ -416,6 +529,7 @@ static void init_batch(struct batch *b, struct zs_pool *pool,
     b->n = 0;
     b->scarce = false;
     b->empty = 0;
+    b->dst = NULL;
 }
 
 void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,

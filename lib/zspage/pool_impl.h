@@ -235,6 +235,10 @@ uint32_t class_free_dying_locked(struct zs_pool *pool, struct zs_class *cl,
 /* A slot that readers may still see: free after a grace period. */
 void class_limbo_slot_locked(struct zs_pool *pool, struct zs_class *cl,
                              struct zspage *zp, unsigned idx);
+/* The same for several of one zspage, after all their words were changed. */
+void class_limbo_slots_locked(struct zs_pool *pool, struct zs_class *cl,
+                              struct zspage *zp, const uint16_t *slots,
+                              unsigned n);
 /*
  * After slots were given up: should the zspage go? True: it is off the lists
  * and the caller calls zspage_release() after unlock.
@@ -256,6 +260,9 @@ int run_new(struct zs_pool *pool, size_t bytes, uint32_t handle,
             struct zspage **out);
 /* The end of a zspage that nobody can find any more. */
 void zspage_release(struct zs_pool *pool, struct zspage *zp);
+/* Is there memory behind pages from `keep` on? Class lock held. */
+bool zspage_has_spare_memory(struct zs_pool *pool, const struct zspage *zp,
+                             unsigned keep);
 /* Give back the memory behind pages that hold no slot below `fresh`; the
  * zspage is DETACHED by the caller and has no free or limbo slot there. False:
  * a writer holds it. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stream.h"
+
 /* --- bytes --- */
 
 void zspage_copy_in(const struct zs_arena *a, struct zspage *zp, size_t at,
@@ -47,6 +49,21 @@ void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
         const char *from = zspage_bytes(a, src, src_at, len, &part);
 
         zspage_copy_in(a, dst, dst_at, from, part);
+        src_at += part;
+        dst_at += part;
+        len -= part;
+    }
+}
+
+void zspage_stream(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
+                   const struct zspage *src, size_t src_at, size_t len)
+{
+    while (len > 0) {
+        size_t part;
+        const char *from = zspage_bytes(a, src, src_at, len, &part);
+        char *to = zspage_bytes(a, dst, dst_at, part, &part);
+
+        zs_stream_copy(to, (size_t)(to - a->base), from, part);
         src_at += part;
         dst_at += part;
         len -= part;

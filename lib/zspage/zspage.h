@@ -265,6 +265,10 @@ void zspage_copy_out(const struct zs_arena *a, const struct zspage *zp,
 /* Copy between two zspages, piece by piece. */
 void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
                  const struct zspage *src, size_t src_at, size_t len);
+/* The same past the cache, for what is moved and not used; zs_stream_end()
+ * before the place is published. */
+void zspage_stream(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
+                   const struct zspage *src, size_t src_at, size_t len);
 
 /* --- slots; all C --- */
 

@@ -217,7 +217,10 @@ static void *work(void *arg)
 static void create_all(uint64_t ops, uint64_t first_seed)
 {
     struct zs_arena_config acfg = { .limit_bytes = LIMIT_BYTES,
-                                    .reserve_bytes = RESERVE_BYTES };
+                                    .reserve_bytes = RESERVE_BYTES,
+                                    .huge_pages = first_seed % 2 == 0
+                                                      ? ZS_HUGE_ALWAYS
+                                                      : ZS_HUGE_DEFAULT };
     struct zs_pool_config pcfg = { .max_zspages = 1 << 16 };
 
     real_os = zs_os;

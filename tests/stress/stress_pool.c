@@ -347,7 +347,10 @@ int main(int argc, char **argv)
     uint64_t ops = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     struct zs_arena_config acfg = { .limit_bytes = LIMIT_BYTES,
-                                    .reserve_bytes = 16 * LIMIT_BYTES };
+                                    .reserve_bytes = 16 * LIMIT_BYTES,
+                                    .huge_pages = seed % 2 == 0
+                                                      ? ZS_HUGE_ALWAYS
+                                                      : ZS_HUGE_DEFAULT };
     struct zs_pool_config cfg = { .private_arena = acfg,
                                   .max_zspages = 1 << 16 };
 

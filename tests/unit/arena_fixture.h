@@ -29,7 +29,7 @@
 #define MIB ((size_t)1 << 20)
 #define PAGE ((size_t)ZS_PAGE_BYTES)
 #define BLOCK ZS_BLOCK_PAGES /* pages */
-#define MAX_PAGES 8192u      /* of the arenas in this file */
+#define MAX_PAGES 32768u     /* of the arenas in this file */
 
 static struct zs_arena *arena;
 static zs_page_type_t type;

@@ -499,15 +499,19 @@ static const struct zs_evacuation_ops *ops = &zspage_evacuation_ops;
 /* As a pass does it, but without emptying caches first. */
 static void detach(zs_pfn_t page)
 {
+    zs_pfn_t end;
+
     zs_lock_acquire(&arena->pass_lock);
-    ops->detach(pool, page);
+    ops->detach(pool, page, &end);
     zs_lock_release(&arena->pass_lock);
 }
 
 static void move_and_attach(zs_pfn_t page)
 {
+    zs_pfn_t end;
+
     zs_lock_acquire(&arena->pass_lock);
-    (void)ops->move_objects(pool, page);
+    (void)ops->move_objects(pool, page, &end);
     ops->attach_all(pool);
     zs_grace_flush(&arena->grace);
     zs_lock_release(&arena->pass_lock);

@@ -36,7 +36,7 @@ static unsigned char byte_of(unsigned i)
 static int make_pool(void **state)
 {
     struct zs_pool_config cfg = {
-        .private_arena = { .reserve_bytes = 512 << 20 },
+        .private_arena = { .reserve_bytes = 1 << 30 },
         .max_zspages = 4096,
     };
     unsigned char buf[OBJ_BYTES];
