@@ -19,8 +19,9 @@
  *
  * liburcu is not instrumented for ThreadSanitizer; the annotations below tell
  * it the one edge that a grace period gives: what a reader did in its section
- * happened before what anybody does after the grace period. There the sections
- * are calls, so that liburcu's own words stay out of its sight.
+ * happened before what anybody does after the grace period. There, and for
+ * UndefinedBehaviorSanitizer (liburcu's readers are less aligned than they
+ * say), the sections are calls, so that liburcu's own words stay out of sight.
  */
 #ifndef ZS_LIB_RCU_H
 #define ZS_LIB_RCU_H
@@ -31,17 +32,21 @@
 
 #include <urcu/static/urcu-bp.h>
 
-#include "tsan.h"
+#include "sanitizer.h"
 
 #ifdef ZS_TSAN
 #include <sanitizer/tsan_interface.h>
 extern char zs_tsan_readers;
 #define ZS_TSAN_READER_LEAVES() __tsan_release(&zs_tsan_readers)
 #define ZS_TSAN_GRACE_PASSED() __tsan_acquire(&zs_tsan_readers)
-#define ZS_URCU_(function) urcu_bp_##function
 #else
 #define ZS_TSAN_READER_LEAVES() ((void)0)
 #define ZS_TSAN_GRACE_PASSED() ((void)0)
+#endif
+
+#if defined(ZS_TSAN) || defined(ZS_ASAN_OR_UBSAN)
+#define ZS_URCU_(function) urcu_bp_##function
+#else
 #define ZS_URCU_(function) _urcu_bp_##function
 /* Found without a call, like the threads' caches (lib/zspage/cache.h). */
 extern DECLARE_URCU_TLS(struct urcu_bp_reader *, urcu_bp_reader)

@@ -28,7 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tsan.h"
+#include "sanitizer.h"
 
 struct zs_section {
     _Atomic bool under_way; /* written by its owner only */

@@ -90,9 +90,10 @@ struct zs_cache {
      * costs a fence: then the fast paths find nothing to do. Changed under
      * caches_lock */
     _Atomic(const _Atomic uint16_t *) fast_class;
-    const uint16_t *bin_of; /* cache_sizes.h; the owner changes it */
-    char *pages;            /* set once: the arena's */
-    char *zspages;          /* set once: the pool's, as an array */
+    /* cache_sizes.h; relaxed: either table will do */
+    _Atomic(const uint16_t *) bin_of;
+    char *pages;   /* set once: the arena's */
+    char *zspages; /* set once: the pool's, as an array */
     /* handles that zs_free() may free at once: all of the pool's, or none while
      * `late` is set. As fast_class */
     _Atomic uint32_t free_below;

@@ -409,7 +409,7 @@ static void *exchange_objects(void *arg)
     uintptr_t wrong = 0;
 
     for (unsigned i = 0; i < 100000; i++) {
-        unsigned char bytes[8];
+        unsigned char bytes[208] = { 0 };
         zs_handle_t h;
         uint32_t old;
 
