@@ -189,7 +189,7 @@ ZS_API void zs_free(struct zs_pool *pool, zs_handle_t h);
  * Never fails and never waits; may be called in a read section. Bad handles
  * stop the process as in zs_free().
  *
- * Cost: some four times that of zs_free(), as it goes by the class lock.
+ * Cost: some 100 ns, as it goes by the class lock, here and when it ends.
  */
 ZS_API void zs_free_deferred(struct zs_pool *pool, zs_handle_t h);
 
