@@ -23,6 +23,7 @@
 #include <sched.h>
 
 #include "cache.h"
+#include "few_bytes.h"
 #include "rcu.h"
 #include "sized_read.h"
 
@@ -85,9 +86,13 @@ uint32_t lock_class_of_handle(struct zs_pool *pool, uint32_t h,
 
 bool zs_handle_check(struct zs_pool *pool, zs_handle_t h)
 {
-    return h.raw < pool->handles.n_handles &&
-           zs_slot_is_live(zs_slot_load(&pool->handles, h.raw)) &&
-           !cache_is_late(pool, h.raw);
+    bool late = false;
+
+    if (h.raw >= pool->handles.n_handles) {
+        return false;
+    }
+    caches_find_late(pool, &h.raw, 1, &late);
+    return !late && zs_slot_is_live(zs_slot_load(&pool->handles, h.raw));
 }
 
 size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
@@ -232,9 +237,10 @@ static bool write_in_section(struct zs_pool *pool, uint32_t h, size_t offset,
     struct zs_hit hit;
     bool fast;
 
-    if (!c || h >= c->n_handles || len > ZS_CACHE_LARGEST_BYTES) {
+    if (!c || h >= c->n_handles || len - 1 >= ZS_CACHE_LARGEST_BYTES) {
         return false;
     }
+    touch_bytes(data, len);
     fast = cache_look(c, cache_enter_fast(c), h, &hit);
     if (fast) {
         *err = write_at(pool, hit.word, offset, data, len);

@@ -93,10 +93,11 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
         return err;
     }
     *idx = 0;
-    if (!is_cached_size(size)) {
+    size = size_keeping_alignment(pool, *h, size);
+    if (size > ZS_LARGEST_CLASS_BYTES ||
+        !class_is_cached(zs_size_class_of(size) + 1)) {
         caches_note_large(pool);
     }
-    size = size_keeping_alignment(pool, *h, size);
     err = size <= ZS_LARGEST_CLASS_BYTES
               ? place_in_class(pool, size, *h, zp, idx)
               : run_new(pool, size, *h, zp);
@@ -224,10 +225,14 @@ __attribute__((noinline)) static int create_long(struct zs_pool *pool,
                                                  const void *data, size_t len,
                                                  size_t size, zs_handle_t *out)
 {
-    const _Atomic uint16_t *fast = cache_enter_fast(c);
+    const _Atomic uint16_t *fast;
     struct zs_hit hit;
     uint32_t h;
 
+    if (len > 0) {
+        touch_bytes(data, len);
+    }
+    fast = cache_enter_fast(c);
     if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
         cache_leave(c);
         return create_slowly(pool, data, len, size, out);
@@ -254,6 +259,7 @@ int zs_obj_create_sized(struct zs_pool *pool, const void *data, size_t len,
     if (!is_few(len)) {
         return create_long(pool, c, data, len, size, out);
     }
+    touch_bytes(data, len);
     fast = cache_enter_fast(c);
     if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
         cache_leave(c);
@@ -317,41 +323,18 @@ static void free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
     }
 }
 
-/* Through the ring, if that is what the cache does. */
-static void free_late(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
-{
-    const _Atomic uint16_t *fast = cache_enter_fast(c);
-    const uint32_t handle = h;
-    bool twice = false;
-    bool done = false;
-
-    if (atomic_load_explicit(&c->late, memory_order_relaxed)) {
-        twice = cache_has_late(c, h);
-        h = cache_free_late(c, h);
-        done = h == 0 || cache_take_back(c, fast, h);
-    }
-    cache_leave(c);
-    if (twice) {
-        zs_misuse("zs_free", "not a live handle", handle, "freed twice");
-    }
-    if (!done) {
-        free_slowly(pool, c, h);
-    }
-}
-
-/* Where the fast path did not do. */
+/* Where the fast path did not do. Handle 0 is no object, and out of range. */
 __attribute__((noinline)) static void free_indirectly(struct zs_pool *pool,
-                                                      zs_handle_t h)
+                                                      uint32_t h)
 {
     struct zs_cache *c = cache_of_thread(pool);
 
-    if (h.raw >= pool->handles.n_handles) {
-        bad_handle(pool, h.raw, "zs_free");
+    if (h - 1 >= pool->handles.n_handles - 1) {
+        bad_handle(pool, h, "zs_free");
     }
-    if (c && atomic_load_explicit(&c->late, memory_order_relaxed)) {
-        free_late(pool, c, h.raw);
-    } else {
-        free_slowly(pool, c, h.raw);
+    if (!c || !atomic_load_explicit(&c->late, memory_order_relaxed) ||
+        !cache_free_late(c, &h)) {
+        free_slowly(pool, c, h);
     }
 }
 
@@ -362,12 +345,12 @@ void zs_free(struct zs_pool *pool, zs_handle_t h)
 
     if (!c ||
         h.raw >= atomic_load_explicit(&c->free_below, memory_order_relaxed)) {
-        free_indirectly(pool, h);
+        free_indirectly(pool, h.raw);
         return;
     }
     done = cache_take_back(c, cache_enter_fast(c), h.raw);
     cache_leave(c);
     if (__builtin_expect(!done, 0)) {
-        free_indirectly(pool, h);
+        free_indirectly(pool, h.raw);
     }
 }

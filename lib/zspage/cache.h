@@ -57,9 +57,9 @@
  *   C1  a handle is in at most one bin, and its word is CACHED for as long
  *   C2  held bytes <= sum over bins of capacity * slot_bytes == granted <=
  *       quota, but for a quota that was just lowered
- *   C3  the ring is empty unless `late` is set; `late` is clear while the pool
- *       has objects that caches do not hold (they may be large), and while a
- *       thief is at work
+ *   C3  the ring is empty unless `late` is set, but for the moment in which a
+ *       thief turns it off; it stays off from the first time that the pool is
+ *       asked for an object that caches do not hold (it may be large)
  */
 #ifndef ZS_LIB_CACHE_H
 #define ZS_LIB_CACHE_H
@@ -314,29 +314,6 @@ static inline bool cache_take_back(struct zs_cache *c,
     return true;
 }
 
-/* The owner: does handle h wait in the ring? */
-static inline bool cache_has_late(const struct zs_cache *c, uint32_t h)
-{
-    bool found = false;
-
-    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
-        found |=
-            atomic_load_explicit(&c->late_frees[i], memory_order_relaxed) == h;
-    }
-    return found;
-}
-
-/* Put h into the ring; returns the handle that has waited long enough, or 0. */
-static inline uint32_t cache_free_late(struct zs_cache *c, uint32_t h)
-{
-    _Atomic uint32_t *place = &c->late_frees[c->next_late++ % ZS_LATE_FREES];
-    uint32_t old = atomic_load_explicit(place, memory_order_relaxed);
-
-    atomic_store_explicit(place, h, memory_order_relaxed);
-    __builtin_prefetch((const void *)&c->slots[h], 1);
-    return old;
-}
-
 /* Undo a pop of the same section. */
 static inline void cache_push_back(struct zs_cache *c, const struct zs_hit *hit)
 {
@@ -368,11 +345,14 @@ static inline char *cache_bytes_of(const struct zs_cache *c, uint32_t w)
 uint32_t cache_malloc_slowly(struct zs_cache *c, size_t size);
 /* Free a handle in range, after making room. False: not that way. */
 bool cache_free_slowly(struct zs_cache *c, uint32_t h);
-/* Is h in the calling thread's ring? */
-bool cache_is_late(const struct zs_pool *pool, uint32_t h);
-/* Late frees of all threads are done. */
-void caches_catch_up(struct zs_pool *pool);
-/* There is an object now that caches do not hold (C3). */
+/* Free *h by way of the ring. False: then *h is to be freed another way; it may
+ * be another handle, which has waited long enough. */
+bool cache_free_late(struct zs_cache *c, uint32_t *h);
+/* Sets late[i] where the free of handles[i] waits in a ring, of any thread. Ask
+ * before you look at the words: a free that is done then is seen there. */
+void caches_find_late(struct zs_pool *pool, const uint32_t *handles, unsigned n,
+                      bool *late);
+/* An object is asked for that caches do not hold (C3). */
 void caches_note_large(struct zs_pool *pool);
 
 /* In a section: store bytes of the object that slot word `w` leads to. */

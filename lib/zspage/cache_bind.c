@@ -57,30 +57,38 @@ void cache_give_handles(struct zs_cache *c, const uint32_t *handles, unsigned n)
     }
 }
 
+/* -1: no cache to take it from, or to keep others in. */
+static int take_from_cache(struct zs_cache *c, uint32_t *h)
+{
+    int n;
+
+    if (!c || !cache_enter(c)) {
+        return -1;
+    }
+    n = (int)cache_take_stock(c, h, 1);
+    cache_leave(c);
+    return n;
+}
+
 int cache_take_handle(struct zs_pool *pool, uint32_t *h)
 {
     struct zs_cache *c = cache_of_thread(pool);
     uint32_t fresh[ZS_HANDLES_TOGETHER];
-    unsigned n = 0;
+    int had = take_from_cache(c, h);
     int taken;
 
-    if (!c) {
-        taken = zs_handles_take(&pool->handles, h, 1);
-        return taken < 0 ? taken : 0;
-    }
-    if (cache_enter(c)) {
-        n = cache_take_stock(c, h, 1);
-        cache_leave(c);
-    }
-    if (n > 0) {
+    if (had > 0) {
         return 0;
     }
-    taken = zs_handles_take(&pool->handles, fresh, ZS_HANDLES_TOGETHER);
+    taken = zs_handles_take(&pool->handles, fresh,
+                            had < 0 ? 1 : ZS_HANDLES_TOGETHER);
     if (taken < 0) {
         return taken;
     }
     *h = fresh[0];
-    cache_give_handles(c, fresh + 1, (unsigned)taken - 1);
+    if (taken > 1) {
+        cache_give_handles(c, fresh + 1, (unsigned)taken - 1);
+    }
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cache_impl.h - what the files of caches share: cache.c, cache_bind.c,
- * cache_shares.c, cache_thieves.c. */
+ * cache_shares.c, cache_late.c, cache_thieves.c. */
 #ifndef ZS_LIB_CACHE_IMPL_H
 #define ZS_LIB_CACHE_IMPL_H
 
@@ -70,11 +70,17 @@ bool cache_wants_share(struct zs_cache *c, unsigned n);
 /* Not in a section: equal shares for all bins in use, and `own`. */
 void cache_share_out(struct zs_cache *c, unsigned own);
 
-/* --- cache_thieves.c --- */
+/* --- cache_late.c --- */
 
 /* C3: may caches of the pool free late? */
 bool caches_are_late(const struct zs_pool *pool);
-/* The owner in a section, or under caches_lock. */
+/* The owner in a section, or under caches_lock. Only a thief, who empties the
+ * ring, turns it off. */
 void cache_set_late(struct zs_cache *c, bool late);
+/* A thief: the late frees of a cache are done. */
+void cache_catch_up_locked(struct zs_cache *c);
+/* Add the slots of late frees, and their bytes. Under caches_lock. */
+void cache_count_late(const struct zs_cache *c, uint64_t *slots,
+                      uint64_t *bytes);
 
 #endif /* ZS_LIB_CACHE_IMPL_H */

@@ -55,15 +55,21 @@ static bool widen(struct zs_cache *c, unsigned n)
 
 /* --- fair shares --- */
 
+static unsigned at_most(uint64_t n)
+{
+    return n < ZS_CACHE_MOST_HANDLES ? (unsigned)n : ZS_CACHE_MOST_HANDLES;
+}
+
 /*
  * When the quota is used up, every bin in use gets equally many handles (but
  * for small slots, whose bins have a most). That is close to the best there
  * is: a load of random sizes meets the end of a bin of capacity k after some
  * k * k / 4 steps, so a bin of few handles costs more than many bins of many
  * gain.
+ *
+ * The fair share is that of the bins in use; what is left by those that have a
+ * smaller most goes to the others, until it makes no difference.
  */
-/* Of those in use; the rest of the quota once more for those that have not got
- * their most, until it makes no difference. */
 static unsigned find_fair(struct zs_cache *c)
 {
     uint64_t quota = atomic_load_explicit(&c->quota, memory_order_relaxed);
@@ -83,7 +89,7 @@ static unsigned find_fair(struct zs_cache *c)
                 left -= (uint64_t)size * most;
             }
         }
-        fair = bytes > 0 ? (unsigned)(left / bytes) : before;
+        fair = bytes > 0 ? at_most(left / bytes) : before;
     } while (fair != before);
     return fair;
 }
@@ -153,6 +159,17 @@ static bool cut_bin(struct zs_cache *c, unsigned n, unsigned share)
     return true;
 }
 
+/* In a section. The quota may be another one by now. */
+static void give_share(struct zs_cache *c, unsigned n, unsigned share)
+{
+    unsigned had = bin_capacity(c, n);
+    uint64_t left = left_of_quota(c) / zs_cache_sizes.slot_bytes[n];
+
+    if (share > had) {
+        set_capacity(c, n, share - had < left ? share : had + (unsigned)left);
+    }
+}
+
 /* First take from the rich, then give to the poor, for C2. */
 void cache_share_out(struct zs_cache *c, unsigned own)
 {
@@ -170,9 +187,7 @@ void cache_share_out(struct zs_cache *c, unsigned own)
     }
     if (cache_enter(c)) {
         for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
-            if (shares[n] > bin_capacity(c, n)) {
-                set_capacity(c, n, shares[n]);
-            }
+            give_share(c, n, shares[n]);
         }
         cache_leave(c);
     }
@@ -186,8 +201,7 @@ bool cache_wants_share(struct zs_cache *c, unsigned n)
     c->n_slow++;
     cache_set_quota(c);
     if (!zs_sections_are_fenced() && caches_are_late(c->pool)) {
-        cache_set_late(c,
-                       true); /* a thief turns it off, and empties the ring */
+        cache_set_late(c, true);
     }
     return !widen(c, n) && (!c->in_use[n] || c->n_slow > SHARE_OUT_AFTER);
 }

@@ -1,38 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cache_thieves.c - what others do with the cache of a thread: empty it, do its
- * late frees, wait for its section.
+ * cache_thieves.c - what others do with the cache of a thread: empty it, have
+ * its late frees done, wait for its section.
  */
 #include "cache_impl.h"
 
 /* No memory, for nobody writes to it. */
 static _Atomic uint16_t no_fast_class[ZS_MAX_ZSPAGES];
-
-/* --- late frees --- */
-
-/* C3 */
-bool caches_are_late(const struct zs_pool *pool)
-{
-    return ZS_CHECKS == 0 &&
-           !atomic_load_explicit(&pool->has_large, memory_order_relaxed) &&
-           zs_handles_groups(&pool->handles) >= ZS_LATE_FREE_GROUPS;
-}
-
-bool cache_is_late(const struct zs_pool *pool, uint32_t h)
-{
-    const struct zs_cache *c = cache_at_hand(pool);
-
-    return c && cache_has_late(c, h);
-}
-
-/* The owner in a section, or under caches_lock when it looks at it again in the
- * section: relaxed. */
-void cache_set_late(struct zs_cache *c, bool late)
-{
-    atomic_store_explicit(&c->late, late, memory_order_relaxed);
-    atomic_store_explicit(&c->free_below, late ? 0 : c->n_handles,
-                          memory_order_relaxed);
-}
 
 /* --- thieves --- */
 
@@ -53,23 +27,10 @@ static void empty_bins_locked(struct zs_cache *c)
     }
 }
 
-static void catch_up_locked(struct zs_cache *c)
-{
-    for (unsigned i = 0; i < ZS_LATE_FREES; i++) {
-        uint32_t h =
-            atomic_load_explicit(&c->late_frees[i], memory_order_relaxed);
-
-        if (h != 0) {
-            free_without_cache(c->pool, h);
-        }
-        atomic_store_explicit(&c->late_frees[i], 0, memory_order_relaxed);
-    }
-}
-
 void cache_empty_locked(struct zs_cache *c)
 {
     ZS_ASSERT_HELD(&c->pool->caches_lock);
-    catch_up_locked(c);
+    cache_catch_up_locked(c);
     empty_bins_locked(c);
     zs_handles_give(&c->pool->handles, c->stock, c->n_stock);
     c->n_stock = 0;
@@ -106,7 +67,7 @@ void caches_cut_locked(struct zs_pool *pool)
     set_stop_locked(pool, true);
     wait_locked(pool);
     for (struct zs_cache *c = pool->caches; c; c = c->next) {
-        catch_up_locked(c);
+        cache_catch_up_locked(c);
         cache_set_quota(c);
         if (atomic_load_explicit(&c->granted, memory_order_relaxed) >
             atomic_load_explicit(&c->quota, memory_order_relaxed)) {
@@ -142,18 +103,11 @@ static void catch_up_all(struct zs_pool *pool)
         set_stop_locked(pool, true);
         wait_locked(pool);
         for (struct zs_cache *c = pool->caches; c; c = c->next) {
-            catch_up_locked(c);
+            cache_catch_up_locked(c);
         }
         set_stop_locked(pool, false);
     }
     zs_lock_release(&pool->caches_lock);
-}
-
-void caches_catch_up(struct zs_pool *pool)
-{
-    if (caches_are_late(pool)) {
-        catch_up_all(pool);
-    }
 }
 
 void caches_note_large(struct zs_pool *pool)
@@ -174,7 +128,7 @@ static void set_suspended(struct zs_pool *pool, bool suspended)
         wait_locked(pool);
     }
     for (struct zs_cache *c = pool->caches; suspended && c; c = c->next) {
-        catch_up_locked(c);
+        cache_catch_up_locked(c);
     }
     zs_lock_release(&pool->caches_lock);
 }
@@ -197,8 +151,9 @@ bool caches_are_hushed(const struct zs_pool *pool, const struct zspage *zp)
     unsigned done =
         atomic_load_explicit(&pool->hush_done, memory_order_acquire);
 
+    /* At most one wait had begun and not ended when it was seen. */
     return !class_is_cached(class_number(zp)) ||
-           (int16_t)(uint16_t)(done - zp->hush_seen) > 0;
+           (uint16_t)(done - zp->hush_seen + 1) > 1;
 }
 
 void caches_hush(struct zs_pool *pool)
@@ -225,6 +180,7 @@ void caches_count(struct zs_pool *pool, uint64_t *slots, uint64_t *bytes)
             *slots += bin_held(c, n);
             *bytes += (uint64_t)bin_held(c, n) * zs_cache_sizes.slot_bytes[n];
         }
+        cache_count_late(c, slots, bytes);
     }
     zs_lock_release(&pool->caches_lock);
 }

@@ -295,7 +295,6 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out)
 {
     memset(out, 0, sizeof(*out));
-    caches_catch_up(pool);
     for (unsigned i = 0; i < pool->n_classes; i++) {
         add_class(&pool->classes[i], out);
     }

@@ -72,7 +72,8 @@ struct zs_pool {
 
     /* threads' caches (cache.h) */
     uint64_t min_cache_bytes;   /* set once */
-    _Atomic bool has_large;     /* objects that caches do not hold */
+    _Atomic bool has_large;     /* was asked for what caches do not hold */
+    _Atomic bool has_rings;     /* frees have been late */
     struct zs_pool *next_pool;  /* of the process; guarded by its lock */
     struct zs_lock caches_lock; /* rank CACHES */
     struct zs_cache *caches;    /* guarded by caches_lock */

@@ -78,9 +78,10 @@ static void take_part(const struct zs_pool *pool, const struct zspage *zp,
 }
 
 /* The live ones only: not those of a cache, nor one that is being replaced. */
-static size_t list_live(const struct zs_pool *pool, const struct part *part,
+static size_t list_live(struct zs_pool *pool, const struct part *part,
                         zs_handle_t *out)
 {
+    bool late[PART_SLOTS] = { false };
     size_t found = 0;
 
     for (unsigned i = 0; i < part->n; i++) {
@@ -88,12 +89,14 @@ static size_t list_live(const struct zs_pool *pool, const struct part *part,
             __builtin_prefetch(&pool->handles.slots[part->side[i]]);
         }
     }
+    caches_find_late(pool, part->side, part->n, late);
     for (unsigned i = 0; i < part->n; i++) {
         uint32_t h = part->side[i];
         uint32_t word =
             zs_slot_word(part->zspage, part->first + i, ZS_SLOT_LIVE);
 
-        if (zs_side_is_handle(h) && zs_slot_load(&pool->handles, h) == word) {
+        if (zs_side_is_handle(h) && !late[i] &&
+            zs_slot_load(&pool->handles, h) == word) {
             out[found++].raw = h;
         }
     }
@@ -128,7 +131,6 @@ size_t zs_pool_next(struct zs_pool *pool, struct zs_pool_cursor *cursor,
     zs_pfn_t end = zs_arena_nr_pages(pool->arena);
     size_t found = 0;
 
-    caches_catch_up(pool); /* what is freed already is not listed */
     while (found < n && cursor->page < end) {
         zs_pfn_t page = next_used_page(pool->arena, cursor->page);
 
