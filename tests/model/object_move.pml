@@ -2,13 +2,13 @@
 /*
  * object_move.pml - readers, mutators and movers of objects, on slot words.
  *
- * The protocol of lib/zspage (move.c, access.c, alloc.c, page_ops.c). A
- * handle's slot word names the object's place (zspage and index) and is
- * changed by compare-and-swap alone, except by the maker of a new object. A
- * zspage's word has a MOVING bit, a STOP bit and a pin count; its slots, back
- * references and lists are guarded by the class lock. object_scenarios.pml
- * says who runs beside whom; README.md how to run the scenarios and how to
- * break each rule on purpose.
+ * The protocol of lib/zspage (move.c, access.c, alloc.c, page_ops.c, cache.h).
+ * A handle's slot word names the object's place (zspage and index) and is
+ * changed by compare-and-swap alone, except by the maker of a new object and in
+ * cache sections. A zspage's word has a MOVING bit, a STOP bit and a pin count;
+ * its slots, back references and lists are guarded by the class lock.
+ * object_scenarios.pml says who runs beside whom; README.md how to run the
+ * scenarios and how to break each rule on purpose.
  *
  * Words
  *   closed      MOVING is set: nobody writes bytes in the zspage
@@ -17,8 +17,10 @@
  *   limbo       a left slot, or page, that readers may still look at
  *   cache       handles that a thread has freed and keeps for its next malloc,
  *               with their slots; a slot word says so (CACHED)
- *   fast        the zspage's slot words may be changed by caches, by a plain
- *               store in a cache section (lib/zspage/cache.h)
+ *   fast        caches may change the zspage's slot words, and write its bytes
+ *               without a pin, in a cache section (object_caches.pml)
+ *   hushed      of a zspage that is not fast: who saw it fast is out of his
+ *               cache section
  *   dying       freed, and still to be found by who is in a read section
  *
  * Invariants
@@ -41,9 +43,9 @@
  *       other slot is in use.
  *   M11 The word of a handle in a cache is CACHED, of one in use LIVE, whatever
  *       movers do meanwhile.
- *
  *   M12 Who is in a read section may read the object of a handle that was there
  *       when the section began, though it be freed meanwhile (deferred).
+ *   M13 When all is quiet, caches may have each zspage that is on the list.
  *
  * Simplified: one size class, so one class lock; an empty zspage is never kept
  * in reserve. A compare-and-swap loop is one step, since a failed turn of it
@@ -67,7 +69,12 @@
 #define FREE 0
 #define WORD(z, i) (1 + (z) * NS + (i))
 #if defined(CACHE) || defined(CACHE_BESIDE_FREE) || defined(CACHE_READ)        \
-    || defined(CACHE_PAGES)
+    || defined(CACHE_PAGES) || defined(SECTION_WRITE)                          \
+    || defined(SECTION_TWO_MOVERS) || defined(SECTION_CREATE)                  \
+    || defined(SECTION_PAGES) || defined(SECTION_PAGES_CREATE)                 \
+    || defined(SECTION_PAGES_REPLACE) || defined(SECTION_PAGES_MOVE)           \
+    || defined(SECTION_PAGES_MOVE_CREATE) || defined(SECTION_TRIM)             \
+    || defined(SECTION_TRIM_PAGES)
 #define CACHED 8
 #define PLACE(w) ((w) & 7)
 #else
@@ -82,11 +89,16 @@
 #define INDEX(w) ((PLACE(w) - 1) % NS)
 byte slot_word[NH];
 
-/* Caches: zspages whose words they may change, the sections open now, and those
- * that a mover still waits for (a bit per _pid each). */
+/* Caches: zspages that they may touch, the sections open now, and those that a
+ * wait is still for (a bit per _pid each). */
 #if CACHED
 bool fast[NZ];
-byte in_fast;
+byte in_fast, awaited_fast;
+bool is_hushing;   /* a wait is under way; caches_lock */
+bool suspended;    /* sections find nothing fast; is_hushing guards it */
+byte unhushed[NZ]; /* of a zspage that is not fast any more */
+#define U_NEEDS 1  /*   waits for a wait to begin */
+#define U_WAITS 2  /*   for the present one to end; 0: hushed */
 #endif
 
 /* Deferred frees: the handle that dies with the slot + 1. */
@@ -121,7 +133,10 @@ byte low[NP * NS], high[NP * NS];
 #if defined(PAGE_WRITE) || defined(PAGE_REPLACE)                               \
     || defined(PAGE_MOVE_WRITE) || defined(PAGE_MOVE_READ)                     \
     || defined(PAGE_MOVE_FREE) || defined(PAGE_MOVE_REPLACE)                   \
-    || defined(CACHE_PAGES)
+    || defined(CACHE_PAGES) || defined(SECTION_PAGES)                          \
+    || defined(SECTION_PAGES_CREATE) || defined(SECTION_PAGES_REPLACE)         \
+    || defined(SECTION_PAGES_MOVE) || defined(SECTION_PAGES_MOVE_CREATE)       \
+    || defined(SECTION_TRIM_PAGES)
 #define PAGES /* the scenario has page migration */
 byte base[NZ];     /* the zspage's page, published as one word */
 byte page_use[NP]; /* S_FREE, S_USED...; guarded by the class lock */
@@ -205,6 +220,7 @@ inline settle(zs)
         assert(!pins[zs] && !moving[zs]); /* M8 */
 #if CACHED
         fast[zs] = false;
+        unhushed[zs] = 0;
 #endif
         list[zs] = UNUSED
     :: else
@@ -270,7 +286,7 @@ inline take_slot(wd, hd)
     if
     :: list[ZSPAGE(wd)] == UNUSED ->
 #if CACHED
-        fast[ZSPAGE(wd)] = true;
+        set_fast(ZSPAGE(wd));
 #endif
         list[ZSPAGE(wd)] = ATTACHED
     :: else
@@ -344,8 +360,8 @@ inline pin_slowly(h)
     od
 }
 
-/* zs_obj_write(): pin, look again, write in place. */
-inline obj_write(h, v)
+/* Pin, look again, write in place. */
+inline write_pinned(h, v)
 {
 #ifndef BREAK_SECTION
     section_begin();
@@ -397,7 +413,21 @@ inline obj_write(h, v)
 #ifndef BREAK_SECTION
     section_end();
 #endif
-    d_step { w = 0; z = 0; page = 0; ok = false };
+    d_step { w = 0; z = 0; page = 0; ok = false }
+}
+
+/* zs_obj_write() */
+inline obj_write(h, v)
+{
+#if CACHED
+    write_in_section(h, v);
+    if
+    :: ok -> ok = false
+    :: else -> write_pinned(h, v)
+    fi;
+#else
+    write_pinned(h, v);
+#endif
     check(h)
 }
 
@@ -517,72 +547,7 @@ inline obj_free(h)
 }
 
 #if CACHED
-/*
- * In a cache section: may the word be changed by a plain store? Looks at the
- * word, at the zspage, and at the word again; w is FREE when not.
- */
-inline look_fast(h)
-{
-    w = slot_word[h];
-    ok = fast[ZSPAGE(w)];
-#ifdef BREAK_CACHE_FAST /* does not look whether a mover may have it */
-    ok = true;
-#endif
-#ifndef BREAK_CACHE_LOOK /* does not look again */
-    ok = ok && slot_word[h] == w;
-#endif
-    if
-    :: ok
-    :: else -> w = FREE
-    fi
-}
-
-inline fast_begin()
-{
-    in_fast = in_fast | ME
-}
-
-inline fast_end()
-{
-    in_fast = in_fast & ~ME
-}
-
-/* zs_free(): into the thread's cache, or under the lock if a mover has the
- * zspage. */
-inline cache_free(h)
-{
-    fast_begin();
-    look_fast(h);
-    if
-    :: w ->
-        atomic {
-            assert(!(w & CACHED)); /* M11 */
-            slot_word[h] = w | CACHED;
-            value[h] = 0
-        };
-        atomic { w = 0; ok = false };
-        fast_end()
-    :: else ->
-        fast_end();
-        obj_free(h)
-    fi
-}
-
-/* zs_malloc() out of the cache: contents undefined, as ever. If a mover has it,
- * it stays there. */
-inline cache_malloc(h)
-{
-    fast_begin();
-    look_fast(h);
-    if
-    :: w ->
-        assert(w & CACHED); /* M11 */
-        slot_word[h] = PLACE(w)
-    :: else
-    fi;
-    atomic { w = 0; ok = false };
-    fast_end()
-}
+#include "object_caches.pml"
 #endif
 
 #ifdef DYING_READ
@@ -673,6 +638,12 @@ end:
                 fi;
 #endif
                 free_slot(i);
+#if CACHED
+                if /* it goes off its list for a moment, and back */
+                :: list[ZSPAGE(i)] == ATTACHED -> set_fast(ZSPAGE(i))
+                :: else
+                fi;
+#endif
 #ifndef BREAK_SETTLE /* does not look whether it was the last */
                 settle(ZSPAGE(i))
 #endif

@@ -130,14 +130,11 @@ inline switch_words()
 
 inline move_objects()
 {
-#if CACHED
-#ifndef BREAK_CACHE_WAIT /* does not wait for the sections that saw it fast */
-    awaited_fast = in_fast;
-    do
-    :: awaited_fast -> awaited_fast = awaited_fast & in_fast
-    :: else -> break
-    od;
-#endif
+#if CACHED && !defined(BREAK_CACHE_WAIT) /* who saw it fast may go on */
+    if
+    :: unhushed[s] && !suspended -> hush()
+    :: else
+    fi;
 #endif
     lock();
     try_start_moving(s, ok);
@@ -169,7 +166,7 @@ inline move_objects()
         :: HAS_LIVE(s) ->
             list[s] = ATTACHED;
 #if CACHED
-            fast[s] = true
+            set_fast(s)
 #endif
         :: else -> list[s] = DRAINING
         fi;
@@ -185,10 +182,12 @@ proctype mover(byte rounds)
     bit born[NS]; /* ghost: whose bytes were copied */
 #if CACHED
     bool has_bytes[NS]; /* else its contents are undefined */
-    byte awaited_fast;
 #endif
     bool ok;
 
+#ifdef HAS_TRIM
+    suspend_caches();
+#endif
     do
     :: rounds ->
         rounds--;
@@ -202,7 +201,7 @@ proctype mover(byte rounds)
             fi;
 #if CACHED && !defined(BREAK_CACHE_DETACH) /* leaves it to caches, too */
             if
-            :: s < NZ -> fast[s] = false
+            :: s < NZ -> clear_fast(s)
             :: else
             fi
 #endif
@@ -214,10 +213,139 @@ proctype mover(byte rounds)
         d_step { i = 0; w = 0; h = 0; s = 0; copied = 0; ok = false }
     :: else -> break
     od;
+#ifdef HAS_TRIM
+    resume_caches();
+#endif
     n_quiet++
 }
 
 #ifdef PAGES
+/* Any zspage. */
+inline pick_zspage()
+{
+    if
+    :: list[0] != UNUSED -> z = 0
+    :: list[1] != UNUSED -> z = 1
+    :: list[2] != UNUSED -> z = 2
+    fi
+}
+
+#if CACHED
+/*
+ * lock_hushed_zspage(): with the lock held, no section of a cache is in it. (It
+ * may be gone, too.) Asynchronous migration gives up rather than wait; it does
+ * nothing that this does not.
+ */
+inline lock_hushed()
+{
+    do
+    :: true ->
+        atomic {
+            class_lock == 0 ->
+            class_lock = _pid;
+            if
+            :: z == NZ -> pick_zspage()
+            :: else
+            fi;
+#ifndef BREAK_PAGE_CLEAR /* leaves it to caches, too */
+            clear_fast(z);
+#endif
+#ifdef BREAK_PAGE_WAIT /* does not wait for the sections that saw it fast */
+            ok = true
+#else
+            ok = !unhushed[z]
+#endif
+        };
+        if
+        :: ok -> break
+        :: else -> unlock()
+        fi;
+        hush();
+#ifdef BREAK_PAGE_AGAIN /* does not look again when it has waited */
+        lock();
+        break
+#endif
+    od
+}
+
+/* Lock held. */
+inline give_to_caches()
+{
+#ifdef BREAK_PAGE_KEEP /* forgets to */
+    skip
+#else
+    if
+#ifdef BREAK_PAGE_BACK /* does not look whether a mover has it */
+    :: true -> set_fast(z)
+#else
+    :: list[z] != DETACHED -> set_fast(z)
+    :: else
+#endif
+    fi
+#endif
+}
+#endif
+
+inline pick_page()
+{
+    atomic {
+        if
+        :: page_use[0] == S_FREE -> to = 0
+        :: page_use[1] == S_FREE -> to = 1
+        :: page_use[2] == S_FREE -> to = 2
+        :: page_use[3] == S_FREE -> to = 3
+        :: else -> to = NP
+        fi
+    }
+}
+
+inline copy_page()
+{
+    from = BASE(z);
+    page_use[to] = S_USED;
+    for (i : 0 .. NS - 1) {
+        if
+#ifdef BREAK_LIVE /* copies what is live, forgets what readers look at */
+        :: state[WORD(z, i)] != S_USED
+#endif
+        :: else ->
+            low[to * NS + i] = low[from * NS + i];
+            high[to * NS + i] = high[from * NS + i]
+        fi
+    };
+    base[z] = to
+}
+
+inline leave_page()
+{
+#ifdef BREAK_OLD_PAGE /* the old page is free at once */
+    d_step {
+        page_use[from] = S_FREE;
+        low[from * NS] = POISON;
+        high[from * NS] = POISON;
+        low[from * NS + 1] = POISON;
+        high[from * NS + 1] = POISON
+    }
+#else
+    page_use[from] = S_LIMBO
+#endif
+}
+
+/* Lock held, and caches hushed. */
+inline migrate_page()
+{
+    pick_page();
+    try_start_moving(z, ok);
+    if
+    :: ok && to < NP ->
+        copy_page();
+        moving[z] = false;
+        leave_page()
+    :: ok && to == NP -> moving[z] = false
+    :: else
+    fi
+}
+
 /* Page migration: one lock hold, the words of the objects stay. */
 proctype migrator(byte rounds)
 {
@@ -227,52 +355,20 @@ proctype migrator(byte rounds)
     do
     :: rounds ->
         rounds--;
-        lock();
+#if CACHED
+        z = NZ;
+        lock_hushed();
         if
-        :: list[0] != UNUSED -> z = 0
-        :: list[1] != UNUSED -> z = 1
-        :: list[2] != UNUSED -> z = 2
-        fi;
-        atomic {
-            if
-            :: page_use[0] == S_FREE -> to = 0
-            :: page_use[1] == S_FREE -> to = 1
-            :: page_use[2] == S_FREE -> to = 2
-            :: page_use[3] == S_FREE -> to = 3
-            :: else -> to = NP
-            fi
-        };
-        try_start_moving(z, ok);
-        if
-        :: ok && to < NP ->
-            from = BASE(z);
-            page_use[to] = S_USED;
-            for (i : 0 .. NS - 1) {
-                if
-#ifdef BREAK_LIVE /* copies what is live, forgets what readers look at */
-                :: state[WORD(z, i)] != S_USED
-#endif
-                :: else ->
-                    low[to * NS + i] = low[from * NS + i];
-                    high[to * NS + i] = high[from * NS + i]
-                fi
-            };
-            base[z] = to;
-            moving[z] = false;
-#ifdef BREAK_OLD_PAGE /* the old page is free at once */
-            d_step {
-                page_use[from] = S_FREE;
-                low[from * NS] = POISON;
-                high[from * NS] = POISON;
-                low[from * NS + 1] = POISON;
-                high[from * NS + 1] = POISON
-            }
-#else
-            page_use[from] = S_LIMBO
-#endif
-        :: ok && to == NP -> moving[z] = false
+        :: list[z] != UNUSED ->
+            migrate_page();
+            give_to_caches()
         :: else
         fi;
+#else
+        lock();
+        pick_zspage();
+        migrate_page();
+#endif
         d_step { z = 0; i = 0; from = 0; to = 0; ok = false };
         unlock()
     :: else -> break

@@ -61,6 +61,18 @@ proctype cacher(byte h)
     fi;
     n_quiet++
 }
+
+/* Makes an object of the handle that is in its cache, and writes it again. */
+proctype creator(byte h)
+{
+    DATA;
+    cache_create(h, 1);
+    if
+    :: value[h] -> obj_write(h, 2)
+    :: else
+    fi;
+    n_quiet++
+}
 #endif
 
 #ifdef DYING_READ
@@ -115,6 +127,10 @@ inline place(h, z, i, v)
 #define APART                                                                  \
     place(0, 0, 0, 1);                                                         \
     place(1, 1, 0, 1)
+/* Handle 0 is in a cache. */
+#define IN_CACHE                                                               \
+    slot_word[0] = slot_word[0] | CACHED;                                      \
+    value[0] = 0
 #define TOGETHER                                                               \
     place(0, 0, 0, 1);                                                         \
     place(1, 0, 1, 1);                                                         \
@@ -219,6 +235,59 @@ inline start()
     START(cacher(0));
     START(mover(1));
     START(migrator(1));
+#elif defined(SECTION_WRITE) /* room for one of two objects */
+    TOGETHER;
+    START(writer(0));
+    START(writer(1));
+    START(mover(2));
+#elif defined(SECTION_TWO_MOVERS)
+    APART;
+    START(writer(0));
+    START(mover(2));
+    START(mover(1));
+#elif defined(SECTION_CREATE)
+    TOGETHER;
+    IN_CACHE;
+    START(creator(0));
+    START(writer(1));
+    START(mover(2));
+#elif defined(SECTION_PAGES)
+    APART;
+    START(writer(0));
+    START(migrator(1));
+    START(migrator(1));
+#elif defined(SECTION_PAGES_CREATE)
+    APART;
+    IN_CACHE;
+    START(creator(0));
+    START(migrator(1));
+    START(migrator(1));
+#elif defined(SECTION_PAGES_REPLACE) /* its limbo slot is freed meanwhile */
+    TOGETHER;
+    START(writer(0));
+    START(replacer(1));
+    START(migrator(1));
+#elif defined(SECTION_PAGES_MOVE)
+    APART;
+    START(writer(0));
+    START(mover(2));
+    START(migrator(1));
+#elif defined(SECTION_PAGES_MOVE_CREATE)
+    APART;
+    IN_CACHE;
+    START(creator(0));
+    START(mover(2));
+    START(migrator(1));
+#elif defined(SECTION_TRIM)
+    TOGETHER;
+    START(writer(0));
+    START(writer(1));
+    START(mover(2));
+#elif defined(SECTION_TRIM_PAGES)
+    APART;
+    START(writer(0));
+    START(mover(1));
+    START(migrator(1));
 #elif defined(DYING_READ)
     TOGETHER;
     START(finder(0));
@@ -271,7 +340,10 @@ init
         };
         for (i : 0 .. NZ - 1) {
             assert(!moving[i] && !stop[i] && !pins[i]);      /* M3 */
-            assert(list[i] == UNUSED || list[i] == ATTACHED) /* M8 */
+            assert(list[i] == UNUSED || list[i] == ATTACHED); /* M8 */
+#if CACHED
+            assert(list[i] == UNUSED || fast[i]) /* M13 */
+#endif
         }
     }
 }
