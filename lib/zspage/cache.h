@@ -368,6 +368,8 @@ void cache_give_handle(struct zs_pool *pool, uint32_t h);
 void cache_empty_locked(struct zs_cache *c);
 /* Everything in all caches of the pool goes back, whatever their threads do. */
 void caches_empty(struct zs_pool *pool);
+/* The same, but for handles without a slot that cost no memory. */
+void caches_empty_bins(struct zs_pool *pool);
 /* With caches_lock held, when there is one more: new quotas, and a cache that
  * was granted more than its new one loses its slots. */
 void caches_cut_locked(struct zs_pool *pool);

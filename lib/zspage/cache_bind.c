@@ -57,6 +57,28 @@ void cache_give_handles(struct zs_cache *c, const uint32_t *handles, unsigned n)
     }
 }
 
+/* A thief: into the stock what keeps no page of the table, the rest back. */
+void cache_keep_or_give(struct zs_cache *c, const uint32_t *handles, unsigned n)
+{
+    struct zs_handles *t = &c->pool->handles;
+    uint32_t front = zs_handles_front(t);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (handles[i] >= front || give_stock(c, &handles[i], 1) == 0) {
+            zs_handles_give(t, &handles[i], 1);
+        }
+    }
+}
+
+/* A thief: give back what has come to lie behind the front since. */
+void cache_sift_stock(struct zs_cache *c)
+{
+    unsigned n = c->n_stock;
+
+    c->n_stock = 0;
+    cache_keep_or_give(c, c->stock, n); /* never ahead of itself */
+}
+
 /* -1: no cache to take it from, or to keep others in. */
 static int take_from_cache(struct zs_cache *c, uint32_t *h)
 {

@@ -48,6 +48,11 @@ unsigned cache_add_fresh(struct zs_pool *pool, uint32_t *handles, unsigned had,
 /* To the stock, or the table. */
 void cache_give_handles(struct zs_cache *c, const uint32_t *handles,
                         unsigned n);
+/* A thief: to the stock, but for those that would keep a page of the table. */
+void cache_keep_or_give(struct zs_cache *c, const uint32_t *handles,
+                        unsigned n);
+/* A thief: such ones out of the stock. */
+void cache_sift_stock(struct zs_cache *c);
 /* Slots for up to n handles, which are CACHED then, as far as there is room
  * without growing beyond the next batch. Returns how many. */
 unsigned cache_bind(struct zs_pool *pool, unsigned bin_number,

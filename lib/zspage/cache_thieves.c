@@ -12,14 +12,12 @@ static _Atomic uint16_t no_fast_class[ZS_MAX_ZSPAGES];
 
 static void empty_bins_locked(struct zs_cache *c)
 {
-    struct zs_pool *pool = c->pool;
-
     for (unsigned n = 1; n < zs_cache_sizes.n_bins; n++) {
         unsigned held = bin_held(c, n);
 
         if (held > 0) {
-            cache_unbind(pool, n, bin_base(c, n), held);
-            zs_handles_give(&pool->handles, bin_base(c, n), held);
+            cache_unbind(c->pool, n, bin_base(c, n), held);
+            cache_keep_or_give(c, bin_base(c, n), held);
             bin_set_top(&c->bins[n], bin_base(c, n));
         }
         set_capacity(c, n, 0);
@@ -27,14 +25,22 @@ static void empty_bins_locked(struct zs_cache *c)
     }
 }
 
+/* Its bins are empty. The stock stays, as far as it keeps no page of the handle
+ * table: handles that change threads have slot words in cache lines of two. */
+static void empty_locked(struct zs_cache *c)
+{
+    cache_catch_up_locked(c);
+    empty_bins_locked(c);
+    cache_sift_stock(c);
+    cache_set_quota(c);
+}
+
 void cache_empty_locked(struct zs_cache *c)
 {
     ZS_ASSERT_HELD(&c->pool->caches_lock);
-    cache_catch_up_locked(c);
-    empty_bins_locked(c);
+    empty_locked(c);
     zs_handles_give(&c->pool->handles, c->stock, c->n_stock);
     c->n_stock = 0;
-    cache_set_quota(c);
 }
 
 static void wait_locked(const struct zs_pool *pool)
@@ -77,23 +83,37 @@ void caches_cut_locked(struct zs_pool *pool)
     set_stop_locked(pool, false);
 }
 
-static void caches_empty_locked(struct zs_pool *pool)
+static void caches_empty_locked(struct zs_pool *pool, bool all)
 {
     set_stop_locked(pool, true);
     wait_locked(pool);
     for (struct zs_cache *c = pool->caches; c; c = c->next) {
-        cache_empty_locked(c);
+        if (all) {
+            cache_empty_locked(c);
+        } else {
+            empty_locked(c);
+        }
     }
     set_stop_locked(pool, false);
 }
 
-void caches_empty(struct zs_pool *pool)
+static void empty_caches(struct zs_pool *pool, bool all)
 {
     zs_lock_acquire(&pool->caches_lock);
     if (pool->caches) {
-        caches_empty_locked(pool);
+        caches_empty_locked(pool, all);
     }
     zs_lock_release(&pool->caches_lock);
+}
+
+void caches_empty(struct zs_pool *pool)
+{
+    empty_caches(pool, true);
+}
+
+void caches_empty_bins(struct zs_pool *pool)
+{
+    empty_caches(pool, false);
 }
 
 static void catch_up_all(struct zs_pool *pool)

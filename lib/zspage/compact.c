@@ -446,7 +446,7 @@ const struct zs_evacuation_ops zspage_evacuation_ops = {
 
 static void drop_caches(void *ctx)
 {
-    caches_empty(ctx);
+    caches_empty_bins(ctx);
 }
 
 const struct zs_shrink_ops zspage_shrink_ops = {

@@ -141,6 +141,7 @@ int zs_handles_take(struct zs_handles *t, uint32_t *out, unsigned n)
             out[taken++] = take_from_group(t, g);
         }
     }
+    atomic_fetch_add_explicit(&t->n_taken, taken, memory_order_relaxed);
     zs_lock_release(&t->lock);
     return taken > 0 ? (int)taken : err;
 }
@@ -183,5 +184,6 @@ void zs_handles_give(struct zs_handles *t, const uint32_t *h, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         give_one(t, h[i]);
     }
+    atomic_fetch_sub_explicit(&t->n_taken, n, memory_order_relaxed);
     zs_lock_release(&t->lock);
 }

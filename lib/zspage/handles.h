@@ -46,9 +46,10 @@ struct zs_handles {
     struct zs_handle_group *groups; /* guarded by lock */
     uint64_t *full;                 /* a bit per group; guarded by lock */
     struct zs_budget *budget;
-    uint32_t n_handles; /* whole groups; set once at create */
-    uint32_t n_touched; /* groups whose struct is charged */
-    uint32_t hint;      /* H3 */
+    uint32_t n_handles;        /* whole groups; set once at create */
+    uint32_t n_touched;        /* groups whose struct is charged */
+    uint32_t hint;             /* H3 */
+    _Atomic uint32_t n_taken;  /* handles; relaxed: others look at it */
     _Atomic uint32_t n_groups; /* resident ones; relaxed: others look at it */
     struct zs_lock lock;
 };
@@ -66,6 +67,16 @@ void zs_handles_give(struct zs_handles *t, const uint32_t *h, unsigned n);
 static inline uint32_t zs_handles_groups(const struct zs_handles *t)
 {
     return atomic_load_explicit(&t->n_groups, memory_order_relaxed);
+}
+
+/* Handles below it lie in groups that are needed anyhow: keeping some of them
+ * keeps no page of the table. */
+static inline uint32_t zs_handles_front(const struct zs_handles *t)
+{
+    uint32_t n = atomic_load_explicit(&t->n_taken, memory_order_relaxed) +
+                 ZS_HANDLES_TOGETHER; /* H4 */
+
+    return (n + ZS_GROUP_HANDLES - 1) / ZS_GROUP_HANDLES * ZS_GROUP_HANDLES;
 }
 
 /* acquire: pairs with the release that published the place; what the word
