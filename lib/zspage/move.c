@@ -70,7 +70,6 @@ struct batch {
     unsigned n_copied;  /* the first ones; fewer than n when asked to stop */
     unsigned scanned;   /* slots of the source looked at so far */
     bool more_room;     /* stopped for want of destinations */
-    bool scarce;        /* no memory: use what free slots have it */
     uint32_t empty;     /* destinations to release, linked by next */
     struct zspage *dst; /* of the last move; NULL: to be picked */
     unsigned room;      /* slots in it */
@@ -104,11 +103,12 @@ static bool is_movable_locked(const struct batch *b, unsigned idx,
  * room. Forgotten (dst = NULL) whenever the lock of its class is dropped. */
 static bool pick_destination_locked(struct batch *b)
 {
-    struct zspage *dst = b->scarce
-                             ? class_pick_resident_locked(b->pool, b->dst_cl)
-                             : class_pick_locked(b->pool, b->dst_cl);
+    struct zspage *dst = class_pick_locked(b->pool, b->dst_cl);
     bool pinned;
 
+    if (dst && zspage_room(dst) == 0) { /* memory that is there comes first */
+        dst = class_pick_resident_locked(b->pool, b->dst_cl);
+    }
     b->room = dst ? zspage_room(dst) : 0;
     if (b->room == 0) {
         return false;
@@ -395,21 +395,33 @@ static bool end_batch(struct batch *b)
     return !stop;
 }
 
-/* Room for n more objects. False: there is none and no memory for it. */
+/* Room for n more objects, where no free slot has memory. */
 static bool make_room(struct batch *b, unsigned n)
 {
-    bool was_scarce = b->scarce;
-
-    b->scarce = n > 0 && class_grow(b->pool, b->dst_cl, n) != 0;
-    return !(b->scarce && was_scarce);
+    return n == 0 || class_grow(b->pool, b->dst_cl, n) == 0;
 }
 
-static unsigned n_left(const struct batch *b)
+/* Full ones leave page by page. */
+static bool leaves_by_objects(const struct zspage *zp)
 {
-    unsigned n;
+    return zp->n_live < zp->n_slots || moves_only_whole(zp);
+}
+
+/* Objects that are to leave the zspages of the class now, or soon: with memory
+ * for all of them there are fewer calls, and whole zspages are dense. */
+static unsigned n_leaving(const struct batch *b)
+{
+    unsigned n = 0;
+    uint32_t number;
 
     zs_lock_acquire(&b->cl->lock);
-    n = b->src->n_live;
+    number = b->cl->lists[ZS_LIST_DETACHED];
+    while (number != 0 && n < b->cl->n_slots) {
+        const struct zspage *zp = zspage_at(b->pool, number);
+
+        n += leaves_by_objects(zp) ? zp->n_live : 0;
+        number = zp->next;
+    }
     zs_lock_release(&b->cl->lock);
     return n;
 }
@@ -470,7 +482,7 @@ static void move_slots(struct batch *b)
                 return;
             }
         }
-        if (b->more_room && !make_room(b, n_left(b))) {
+        if (b->more_room && !make_room(b, n_leaving(b))) {
             return;
         }
     } while (b->more_room || b->scanned < b->src->fresh); /* DETACHED */
@@ -552,7 +564,6 @@ static void init_batch(struct batch *b, struct zs_pool *pool,
     b->src = src;
     b->scanned = 0;
     b->n = 0;
-    b->scarce = false;
     b->empty = 0;
     b->dst = NULL;
 }
