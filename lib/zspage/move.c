@@ -419,7 +419,7 @@ static unsigned n_leaving(const struct batch *b)
     while (number != 0 && n < b->cl->n_slots) {
         const struct zspage *zp = zspage_at(b->pool, number);
 
-        n += leaves_by_objects(zp) ? zp->n_live : 0;
+        n += zp == b->src || leaves_by_objects(zp) ? zp->n_live : 0;
         number = zp->next;
     }
     zs_lock_release(&b->cl->lock);
