@@ -242,6 +242,17 @@ void zs_pass_drop_caches(struct zs_arena *a)
     }
 }
 
+static void tell_owners(struct zs_arena *a, bool begins)
+{
+    for (unsigned i = 1; i <= ZS_PAGE_TYPE_MAX; i++) {
+        const struct zs_page_type *t = &a->types[i];
+
+        if (t->evacuation) {
+            t->evacuation->pass(t->evacuation_ctx, begins);
+        }
+    }
+}
+
 static void count_figures(const struct zs_survey *s,
                           struct zs_compact_result *r)
 {
@@ -258,6 +269,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
 
     ZS_ASSERT_HELD(&a->pass_lock);
     count_figures(s, r);
+    tell_owners(a, true);
     zs_arena_recycle(a, RECYCLE_BLOCKS);
     n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
     if (n > 0) {
@@ -277,5 +289,6 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
         (void)zs_arena_trim(a, goal->keep_blocks);
     }
     zs_arena_pack(a, false);
+    tell_owners(a, false);
     ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
 }

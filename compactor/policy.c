@@ -8,10 +8,18 @@
 
 #define BLOCK_PAGES (ZS_BLOCK_BYTES / ZS_PAGE_BYTES)
 #define STEPS 16u
+/* Giving back 512 small pages takes as long as moving so many bytes; a huge
+ * page goes at once (docs/decisions/0007). */
+#define SMALL_PAGES_COST (ZS_BLOCK_BYTES / 4)
 
-static unsigned fullness(const struct zs_block_figures *f)
+static unsigned cost(const struct zs_block_figures *f)
 {
-    return (unsigned)((f->live_bytes + f->bare_bytes) * STEPS / ZS_BLOCK_BYTES);
+    uint64_t bytes = f->live_bytes + f->bare_bytes;
+
+    if (!f->huge) {
+        bytes += SMALL_PAGES_COST;
+    }
+    return (unsigned)(bytes * STEPS / ZS_BLOCK_BYTES);
 }
 
 /* What a victim gives back, in percent of its memory. */
@@ -23,7 +31,7 @@ static bool is_worth_it(const struct zs_block_figures *f)
            f->live_bytes * 100 <= resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
 }
 
-/* Emptiest first, and of those the highest; blocks that cannot be emptied, or
+/* Cheapest first, and of those the highest; blocks that cannot be emptied, or
  * are not worth it, at the end. */
 static int by_cost(const void *pa, const void *pb)
 {
@@ -33,8 +41,8 @@ static int by_cost(const void *pa, const void *pb)
     if (is_worth_it(a) != is_worth_it(b)) {
         return is_worth_it(a) ? -1 : 1;
     }
-    if (fullness(a) != fullness(b)) {
-        return fullness(a) < fullness(b) ? -1 : 1;
+    if (cost(a) != cost(b)) {
+        return cost(a) < cost(b) ? -1 : 1;
     }
     return a->block > b->block ? -1 : a->block < b->block;
 }

@@ -18,6 +18,9 @@
  *   worth less than keeping the low blocks: what stays gathers in front, and
  *   handle tables and side arrays shrink with it.
  *
+ *   A huge page is given back at once, small ones one by one: that counts as so
+ *   much more to move, and of two blocks that are as full the huge one goes.
+ *
  *   A victim must give back more than a share of what moving it costs: with
  *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays. A
  *   block of bare pages has no memory to give back.
@@ -37,6 +40,7 @@ struct zs_block_figures {
     uint32_t n_resident; /* pages with memory, used or free */
     uint32_t n_fixed;    /* pages that cannot be moved; it cannot be emptied */
     bool skip;           /* it could not be emptied lately: leave it out */
+    bool huge;           /* its memory is one huge page */
     uint64_t live_bytes;
     uint64_t bare_bytes;
 };

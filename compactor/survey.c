@@ -77,6 +77,7 @@ static void survey_block(struct zs_arena *a, uint32_t block,
         .block = block,
         .n_used = b->n_used,
         .n_resident = b->n_resident,
+        .huge = b->huge,
     };
     while (page < end) {
         page = add_page(a, page, end, b, f);

@@ -7,6 +7,9 @@
  * moved, not used. Worth it for some hundred bytes at once, and only where no
  * locked operation follows soon: that one waits until all have left the core.
  * (docs/decisions/0003, 0005)
+ *
+ * Fetching what is copied next is part of it, a line for each line written: all
+ * at once would wait for a free buffer of the core, one line after the other.
  */
 #ifndef ZS_LIB_STREAM_H
 #define ZS_LIB_STREAM_H
@@ -20,6 +23,19 @@
 
 #define ZS_STREAM_MIN_BYTES 512u
 #define ZS_CACHE_LINE 64u
+
+/* Not into L1: it has few misses under way at a time. */
+static inline void zs_fetch_line(const char *at)
+{
+    __builtin_prefetch(at, 0, 1);
+}
+
+static inline void zs_fetch(const char *at, size_t len)
+{
+    for (size_t i = 0; i < len; i += ZS_CACHE_LINE) {
+        zs_fetch_line(at + i);
+    }
+}
 
 #if defined(__SSE2__)
 
@@ -37,21 +53,25 @@ static inline void zs_stream_line(char *dst, const char *src)
 }
 
 /* `dst` lies `at` bytes behind the beginning of a line. zs_stream_end() before
- * the bytes are published. */
+ * the bytes are published. `ahead`: `len` bytes that are copied soon. */
 static inline void zs_stream_copy(char *dst, size_t at, const char *src,
-                                  size_t len)
+                                  size_t len, const char *ahead)
 {
     size_t head = (ZS_CACHE_LINE - at % ZS_CACHE_LINE) % ZS_CACHE_LINE;
 
     if (len < ZS_STREAM_MIN_BYTES) {
+        zs_fetch(ahead, len);
         memcpy(dst, src, len);
         return;
     }
+    zs_fetch_line(ahead + len - 1);
     memcpy(dst, src, head);
     dst += head;
     src += head;
     len -= head;
     for (; len >= ZS_CACHE_LINE; len -= ZS_CACHE_LINE) {
+        zs_fetch_line(ahead);
+        ahead += ZS_CACHE_LINE;
         zs_stream_line(dst, src);
         dst += ZS_CACHE_LINE;
         src += ZS_CACHE_LINE;
@@ -68,9 +88,10 @@ static inline void zs_stream_end(void)
 #else
 
 static inline void zs_stream_copy(char *dst, size_t at, const char *src,
-                                  size_t len)
+                                  size_t len, const char *ahead)
 {
     (void)at;
+    zs_fetch(ahead, len);
     memcpy(dst, src, len);
 }
 

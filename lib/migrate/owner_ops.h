@@ -44,6 +44,9 @@ struct zs_evacuation_ops {
     bool (*consolidate)(void *ctx);
     /* Give back the memory behind unused ends. */
     void (*trim)(void *ctx);
+    /* A pass begins, or ends; what the owner gives back meanwhile it may give
+     * back at its end, together. */
+    void (*pass)(void *ctx, bool begins);
     /* Objects and bytes moved since the beginning. */
     void (*count_moved)(void *ctx, uint64_t *objects, uint64_t *bytes);
 };

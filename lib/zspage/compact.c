@@ -420,6 +420,26 @@ static void trim(void *ctx)
     caches_resume(pool);
 }
 
+static void gather(struct zs_granules *g, bool begins)
+{
+    if (begins) {
+        zs_granules_gather(g);
+    } else {
+        zs_granules_gather_end(g);
+    }
+}
+
+/* A pass empties many pages of metadata, one after the other. */
+static void pass(void *ctx, bool begins)
+{
+    struct zs_pool *pool = ctx;
+
+    zs_lock_acquire(&pool->table_lock);
+    gather(&pool->zspages, begins);
+    gather(&pool->sides, begins);
+    zs_lock_release(&pool->table_lock);
+}
+
 static void count_moved(void *ctx, uint64_t *objects, uint64_t *bytes)
 {
     struct zs_pool *pool = ctx;
@@ -441,6 +461,7 @@ const struct zs_evacuation_ops zspage_evacuation_ops = {
     .attach_all = attach_all,
     .consolidate = consolidate,
     .trim = trim,
+    .pass = pass,
     .count_moved = count_moved,
 };
 

@@ -50,8 +50,9 @@
 #define BATCH_OBJECTS 256u
 #define BATCH_BYTES (64u * 1024)  /* or one object, if that is larger */
 #define SLICE_BYTES (256u * 1024) /* copied between two looks for a writer */
-#define PREFETCH_BYTES 4096u      /* of one slot, ahead of its copy */
-#define WORDS_AHEAD 8u /* slot words are fetched so many slots ahead */
+#define AHEAD_BYTES 4096u         /* fetched ahead of the copies, at least */
+#define WORDS_AHEAD 32u /* slot words are fetched so many slots ahead */
+#define ROOM_AHEAD 3u   /* the next destination so many slots ahead */
 
 struct move {
     uint32_t handle;
@@ -69,10 +70,10 @@ struct batch {
     unsigned n_copied;  /* the first ones; fewer than n when asked to stop */
     unsigned scanned;   /* slots of the source looked at so far */
     bool more_room;     /* stopped for want of destinations */
-    bool scarce;        /* no memory: use what free slots have it */
     uint32_t empty;     /* destinations to release, linked by next */
     struct zspage *dst; /* of the last move; NULL: to be picked */
     unsigned room;      /* slots in it */
+    uint32_t dst_after; /* the next one, most likely; 0: who knows */
     struct move moves[BATCH_OBJECTS];
 };
 
@@ -102,11 +103,12 @@ static bool is_movable_locked(const struct batch *b, unsigned idx,
  * room. Forgotten (dst = NULL) whenever the lock of its class is dropped. */
 static bool pick_destination_locked(struct batch *b)
 {
-    struct zspage *dst = b->scarce
-                             ? class_pick_resident_locked(b->pool, b->dst_cl)
-                             : class_pick_locked(b->pool, b->dst_cl);
+    struct zspage *dst = class_pick_locked(b->pool, b->dst_cl);
     bool pinned;
 
+    if (dst && zspage_room(dst) == 0) { /* memory that is there comes first */
+        dst = class_pick_resident_locked(b->pool, b->dst_cl);
+    }
     b->room = dst ? zspage_room(dst) : 0;
     if (b->room == 0) {
         return false;
@@ -114,7 +116,15 @@ static bool pick_destination_locked(struct batch *b)
     pinned = zspage_try_pin(dst);
     ZS_CHECK(pinned); /* an ATTACHED zspage is closed under its lock only */
     b->dst = dst;
+    b->dst_after = dst->next;
+    __builtin_prefetch(zspage_at(b->pool, b->dst_after), 1);
     return true;
+}
+
+/* Its links lie where nobody has been for long. */
+static void prefetch_side(const struct batch *b, const struct zspage *zp)
+{
+    __builtin_prefetch(&side_of(b->pool, zp)[zp->fresh / 2], 1);
 }
 
 static bool take_destination_locked(struct batch *b, struct move *m)
@@ -127,6 +137,9 @@ static bool take_destination_locked(struct batch *b, struct move *m)
     }
     idx = class_take_slot_locked(b->pool, b->dst_cl, b->dst, m->handle);
     b->room--;
+    if (b->room == ROOM_AHEAD && b->dst_after != 0) {
+        prefetch_side(b, zspage_at(b->pool, b->dst_after));
+    }
     m->to = zs_slot_word(zspage_number(b->pool, b->dst), idx,
                          zs_slot_state(m->from));
     return true;
@@ -157,6 +170,9 @@ static void gather_locked(struct batch *b)
     b->n = 0;
     b->dst = NULL;
     b->more_room = false;
+    for (unsigned i = 0; i < WORDS_AHEAD; i++) {
+        prefetch_word(b, b->scanned + i);
+    }
     while (b->scanned < b->src->fresh && b->n < BATCH_OBJECTS &&
            (bytes == 0 || bytes + size <= BATCH_BYTES)) {
         struct move *m = &b->moves[b->n];
@@ -194,8 +210,20 @@ static bool begin_batch(struct batch *b)
     return closed;
 }
 
-/* False: asked to stop on the way. */
-static bool copy_one(const struct batch *b, const struct move *m)
+static const char *bytes_of(const struct batch *b, uint32_t word)
+{
+    const struct zspage *zp = zspage_of(b, word);
+    size_t size = zspage_slot_bytes(zp);
+    size_t room;
+
+    return zspage_bytes(b->pool->arena, zp, zs_slot_index(word) * size, size,
+                        &room);
+}
+
+/* False: asked to stop on the way. `ahead`: where the bytes of a later move
+ * are. */
+static bool copy_one(const struct batch *b, const struct move *m,
+                     const char *ahead)
 {
     size_t size = zspage_slot_bytes(b->src);
     size_t from = zs_slot_index(m->from) * size;
@@ -211,55 +239,52 @@ static bool copy_one(const struct batch *b, const struct move *m)
             return false;
         }
         zspage_stream(b->pool->arena, zspage_of(b, m->to), to + at, b->src,
-                      from + at, left < SLICE_BYTES ? left : SLICE_BYTES);
+                      from + at, left < SLICE_BYTES ? left : SLICE_BYTES,
+                      ahead + at);
     }
     return true;
 }
 
-static const char *bytes_of(const struct batch *b, uint32_t word, size_t *room)
+/* The first and the last line of the destination are written in part, and a
+ * store that waits for its line holds up all that follow. */
+static const char *prefetch_ends(const struct batch *b, const struct move *m)
 {
-    const struct zspage *zp = zspage_of(b, word);
-    size_t size = zspage_slot_bytes(zp);
+    const char *to = bytes_of(b, m->to);
 
-    return zspage_bytes(b->pool->arena, zp, zs_slot_index(word) * size, size,
-                        room);
+    __builtin_prefetch(to, 1);
+    __builtin_prefetch(to + zspage_slot_bytes(b->src) - 1, 1);
+    return bytes_of(b, m->from);
 }
 
-/*
- * What the next copy needs, as far as it lies side by side: the source, and of
- * the destination the first and the last line. Those are written in part, and
- * a store that waits for its line holds up all that follow.
- */
-static void prefetch_move(const struct batch *b, unsigned i)
+/* How many moves ahead bytes are fetched. */
+static unsigned moves_ahead(const struct batch *b)
 {
-    size_t room;
-    const char *at;
+    return 1 + AHEAD_BYTES / (unsigned)zspage_slot_bytes(b->src);
+}
 
-    if (i >= b->n) {
-        return;
-    }
-    at = bytes_of(b, b->moves[i].to, &room);
-    __builtin_prefetch(at, 1);
-    __builtin_prefetch(at + room - 1, 1);
-    at = bytes_of(b, b->moves[i].from, &room);
-    room = room < PREFETCH_BYTES ? room : PREFETCH_BYTES;
-    for (size_t line = 0; line < room; line += ZS_CACHE_LINE) {
-        __builtin_prefetch(at + line, 0,
-                           1); /* not into L1: it has few misses */
+/* The first moves have none before them to fetch their bytes meanwhile. */
+static void fetch_first(const struct batch *b, unsigned n)
+{
+    for (unsigned i = 0; i < n && i < b->n && b->n > 1; i++) {
+        zs_fetch(prefetch_ends(b, &b->moves[i]), zspage_slot_bytes(b->src));
     }
 }
 
 static void copy_batch(struct batch *b)
 {
+    unsigned ahead = moves_ahead(b);
+
     ZS_STEP(ZS_STEP_OBJ_RESERVED);
-    b->n_copied = 0;
-    prefetch_move(b, 0);
-    while (b->n_copied < b->n) {
-        prefetch_move(b, b->n_copied + 1);
-        if (!copy_one(b, &b->moves[b->n_copied])) {
+    fetch_first(b, ahead);
+    for (b->n_copied = 0; b->n_copied < b->n; b->n_copied++) {
+        const struct move *m = &b->moves[b->n_copied];
+        unsigned next = b->n_copied + ahead;
+        const char *at = next < b->n ? prefetch_ends(b, &b->moves[next])
+                                     : bytes_of(b, m->from); /* no harm */
+
+        if (!copy_one(b, m, at)) {
             break;
         }
-        b->n_copied++;
         ZS_STEP(ZS_STEP_OBJ_COPYING);
     }
     zs_stream_end();
@@ -370,21 +395,33 @@ static bool end_batch(struct batch *b)
     return !stop;
 }
 
-/* Room for n more objects. False: there is none and no memory for it. */
+/* Room for n more objects, where no free slot has memory. */
 static bool make_room(struct batch *b, unsigned n)
 {
-    bool was_scarce = b->scarce;
-
-    b->scarce = n > 0 && class_grow(b->pool, b->dst_cl, n) != 0;
-    return !(b->scarce && was_scarce);
+    return n == 0 || class_grow(b->pool, b->dst_cl, n) == 0;
 }
 
-static unsigned n_left(const struct batch *b)
+/* Full ones leave page by page. */
+static bool leaves_by_objects(const struct zspage *zp)
 {
-    unsigned n;
+    return zp->n_live < zp->n_slots || moves_only_whole(zp);
+}
+
+/* Objects that are to leave the zspages of the class now, or soon: with memory
+ * for all of them there are fewer calls, and whole zspages are dense. */
+static unsigned n_leaving(const struct batch *b)
+{
+    unsigned n = 0;
+    uint32_t number;
 
     zs_lock_acquire(&b->cl->lock);
-    n = b->src->n_live;
+    number = b->cl->lists[ZS_LIST_DETACHED];
+    while (number != 0 && n < b->cl->n_slots) {
+        const struct zspage *zp = zspage_at(b->pool, number);
+
+        n += zp == b->src || leaves_by_objects(zp) ? zp->n_live : 0;
+        number = zp->next;
+    }
     zs_lock_release(&b->cl->lock);
     return n;
 }
@@ -445,10 +482,10 @@ static void move_slots(struct batch *b)
                 return;
             }
         }
-        if (b->more_room && !make_room(b, n_left(b))) {
+        if (b->more_room && !make_room(b, n_leaving(b))) {
             return;
         }
-    } while (b->n > 0 || b->more_room);
+    } while (b->more_room || b->scanned < b->src->fresh); /* DETACHED */
 }
 
 /* --- up, into another class --- */
@@ -527,7 +564,6 @@ static void init_batch(struct batch *b, struct zs_pool *pool,
     b->src = src;
     b->scanned = 0;
     b->n = 0;
-    b->scarce = false;
     b->empty = 0;
     b->dst = NULL;
 }

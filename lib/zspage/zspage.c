@@ -56,14 +56,16 @@ void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
 }
 
 void zspage_stream(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
-                   const struct zspage *src, size_t src_at, size_t len)
+                   const struct zspage *src, size_t src_at, size_t len,
+                   const char *ahead)
 {
     while (len > 0) {
         size_t part;
         const char *from = zspage_bytes(a, src, src_at, len, &part);
         char *to = zspage_bytes(a, dst, dst_at, part, &part);
 
-        zs_stream_copy(to, (size_t)(to - a->base), from, part);
+        zs_stream_copy(to, (size_t)(to - a->base), from, part, ahead);
+        ahead += part;
         src_at += part;
         dst_at += part;
         len -= part;

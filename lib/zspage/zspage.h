@@ -266,9 +266,11 @@ void zspage_copy_out(const struct zs_arena *a, const struct zspage *zp,
 void zspage_copy(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
                  const struct zspage *src, size_t src_at, size_t len);
 /* The same past the cache, for what is moved and not used; zs_stream_end()
- * before the place is published. */
+ * before the place is published. Meanwhile the `len` bytes at `ahead` are
+ * fetched. */
 void zspage_stream(const struct zs_arena *a, struct zspage *dst, size_t dst_at,
-                   const struct zspage *src, size_t src_at, size_t len);
+                   const struct zspage *src, size_t src_at, size_t len,
+                   const char *ahead);
 
 /* --- slots; all C --- */
 

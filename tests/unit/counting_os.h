@@ -15,6 +15,7 @@ static int refuse_reserve;  /* number of the reserve call to fail, 0: none */
 static bool refuse_release; /* all calls of release fail */
 static unsigned n_releases; /* calls of release, and the last of them */
 static void *released;
+static size_t released_bytes;
 
 static void *count_reserve(size_t bytes, size_t align)
 {
@@ -36,9 +37,10 @@ static int count_release(void *addr, size_t bytes)
     if (refuse_release) {
         return -EAGAIN;
     }
-    assert_int_equal(bytes, ZS_OS_PAGE_BYTES);
+    assert_int_equal(bytes % ZS_OS_PAGE_BYTES, 0);
     n_releases++;
     released = addr;
+    released_bytes = bytes;
     return real_os.release(addr, bytes);
 }
 

@@ -219,6 +219,107 @@ static void compact__loses_nothing_when_the_system_refuses(void **state)
     all_objects_are_right();
 }
 
+/* --- calls of the system --- */
+
+static int (*real_release)(void *, size_t);
+static int (*real_populate)(void *, size_t);
+static unsigned n_metadata_calls, n_populates;
+static size_t metadata_bytes;
+
+static bool is_in(const struct zs_granules *g, const void *addr)
+{
+    const char *p = addr;
+
+    return p >= g->base &&
+           p < g->base + (size_t)g->n_granules * ZS_GRANULE_BYTES;
+}
+
+static int counting_release(void *addr, size_t bytes)
+{
+    if (is_in(&pool->zspages, addr) || is_in(&pool->sides, addr)) {
+        n_metadata_calls++;
+        metadata_bytes += bytes;
+    }
+    return real_release(addr, bytes);
+}
+
+static int counting_populate(void *addr, size_t bytes)
+{
+    n_populates++;
+    return real_populate(addr, bytes);
+}
+
+static void compact__gives_metadata_back_together(void **state)
+{
+    (void)state;
+    make_holes(50);
+    n_metadata_calls = 0;
+    metadata_bytes = 0;
+    real_release = zs_os.release;
+    zs_os.release = counting_release;
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    zs_os.release = real_release;
+    assert_true(metadata_bytes >= 8 * ZS_OS_PAGE_BYTES);
+    assert_in_range(n_metadata_calls, 1, 2 * 2); /* two heaps */
+    assert_int_equal(pool->zspages.n_idle, 0);
+    assert_int_equal(pool->sides.n_idle, 0);
+    all_objects_are_right();
+}
+
+static struct zspage *zspage_of(zs_handle_t h)
+{
+    return zspage_at(pool, zs_slot_zspage(zs_slot_load(&pool->handles, h.raw)));
+}
+
+/* The fullest zspage of the objects' class that has a free slot. */
+static struct zspage *fullest(void)
+{
+    struct zs_class *cl = class_of(pool, zspage_of(objects[0]));
+    struct zspage *zp;
+
+    zs_lock_acquire(&cl->lock);
+    zp = class_pick_locked(pool, cl);
+    zs_lock_release(&cl->lock);
+    return zp;
+}
+
+static void free_object(unsigned i)
+{
+    zs_free(pool, objects[i]);
+    objects[i].raw = 0;
+}
+
+/* The class's last zspage is the fullest one that has a free slot, but these
+ * have no memory; in the others there is enough of it. */
+static void compact__takes_free_slots_with_memory_first(void **state)
+{
+    struct zspage *end;
+    zs_pfn_t page, behind;
+
+    (void)state;
+    for (unsigned i = 1500; i < N_OBJECTS; i++) { /* one pageblock is left */
+        free_object(i);
+    }
+    assert_int_equal(zs_compact(zs_pool_arena(pool), NULL), 0);
+    end = fullest();
+    assert_in_range(zspage_n_used(end), end->n_slots / 8 + 1, end->n_slots - 8);
+    for (unsigned i = 1; i < 1500; i++) {
+        if (i % 20 != 0 && zspage_of(objects[i]) != end) {
+            free_object(i);
+        }
+    }
+    n_populates = 0;
+    real_populate = zs_os.populate;
+    zs_os.populate = counting_populate;
+    page = zspage_pfn(zspage_of(objects[0]), 0);
+    assert_int_equal(zspage_evacuation_ops.move_objects(pool, page, &behind),
+                     ZS_MIGRATE_DONE);
+    zs_os.populate = real_populate;
+    assert_int_equal(n_populates, 0);
+    zspage_evacuation_ops.attach_all(pool);
+    all_objects_are_right();
+}
+
 static void *compact_often(void *unused)
 {
     (void)unused;
@@ -344,6 +445,8 @@ int main(void)
         COMPACT_TEST(compact__migrates_the_pages_of_full_zspages),
         COMPACT_TEST(compact__without_memory_changes_nothing),
         COMPACT_TEST(compact__loses_nothing_when_the_system_refuses),
+        COMPACT_TEST(compact__gives_metadata_back_together),
+        COMPACT_TEST(compact__takes_free_slots_with_memory_first),
         COMPACT_TEST(compact__by_two_threads_takes_turns),
         COMPACT_TEST(compact__puts_the_smallest_objects_together),
         COMPACT_TEST(thread__gives_memory_back_by_itself),

@@ -266,6 +266,132 @@ static void free__keeps_the_page_of_what_is_left(void **unused)
     destroy();
 }
 
+/* --- gathering what is to be given back --- */
+
+static void fill(unsigned pages)
+{
+    create(100 * PER_PAGE);
+    for (unsigned i = 0; i < pages; i++) {
+        memset(zs_granule(&heap, take(PER_PAGE)), 1, PAGE);
+    }
+}
+
+static void empty_page(uint32_t page)
+{
+    zs_granules_free(&heap, page * PER_PAGE, PER_PAGE);
+}
+
+static void gather__gives_neighbours_back_in_one_call(void **unused)
+{
+    (void)unused;
+    fill(10);
+    zs_granules_gather(&heap);
+    empty_page(4);
+    empty_page(6);
+    empty_page(9);
+    empty_page(5);
+    assert_int_equal(n_releases, 0);
+    zs_granules_gather_end(&heap);
+    assert_int_equal(n_releases, 2);
+    assert_ptr_equal(released, zs_granule(&heap, 9 * PER_PAGE));
+    assert_charged(6 + 1);
+    for (uint32_t page = 0; page < 10; page++) {
+        assert_int_equal(is_resident(page * PER_PAGE),
+                         page < 4 || page == 7 || page == 8);
+    }
+    empty_page(8); /* it has ended */
+    assert_int_equal(n_releases, 3);
+    destroy();
+}
+
+static void gather__charges_pages_until_they_are_gone(void **unused)
+{
+    (void)unused;
+    fill(3);
+    zs_granules_gather(&heap);
+    empty_page(1);
+    assert_charged(3 + 1);
+    assert_true(is_resident(PER_PAGE));
+    assert_int_equal(take(PER_PAGE), PER_PAGE); /* charged already */
+    assert_charged(3 + 1);
+    zs_granules_gather_end(&heap);
+    assert_int_equal(n_releases, 0);
+    assert_true(is_resident(PER_PAGE));
+    destroy();
+}
+
+static void gather__of_too_many_gives_back(void **unused)
+{
+    (void)unused;
+    fill(ZS_GRANULES_MAX_IDLE + 1);
+    zs_granules_gather(&heap);
+    for (uint32_t page = 1; page < ZS_GRANULES_MAX_IDLE; page++) {
+        empty_page(page);
+    }
+    assert_int_equal(n_releases, 0);
+    empty_page(ZS_GRANULES_MAX_IDLE);
+    assert_int_equal(n_releases, 1);
+    assert_int_equal(released_bytes, ZS_GRANULES_MAX_IDLE * PAGE);
+    assert_charged(1 + 1);
+    destroy();
+}
+
+static void gather__close_to_the_limit_keeps_nothing(void **unused)
+{
+    (void)unused;
+    fill(5);
+    budget.limit = 2 * ZS_GRANULES_MAX_IDLE * PAGE;
+    zs_granules_gather(&heap);
+    empty_page(2);
+    assert_int_equal(n_releases, 1);
+    assert_charged(4 + 1);
+    destroy();
+}
+
+static void alloc__at_the_limit_takes_what_is_gathered(void **unused)
+{
+    (void)unused;
+    fill(5);
+    zs_granules_gather(&heap);
+    empty_page(2);
+    assert_int_equal(take(1), 2 * PER_PAGE); /* so page 2 has no such run */
+    zs_granules_free(&heap, 4 * PER_PAGE, PER_PAGE);
+    zs_granules_free(&heap, 3 * PER_PAGE + 1, PER_PAGE - 1);
+    zs_granules_free(&heap, 2 * PER_PAGE, 1);
+    assert_int_equal(take(1), 2 * PER_PAGE);
+    budget.limit = budget.used; /* page 4 is idle; 1..63 of page 3 free */
+    assert_int_equal(take(PER_PAGE - 1), 2 * PER_PAGE + 1);
+    assert_int_equal(take(PER_PAGE), 3 * PER_PAGE + 1); /* on to page 4 */
+    assert_int_equal(n_releases, 0);
+    destroy();
+}
+
+static void alloc__at_the_limit_gives_back_what_is_gathered(void **unused)
+{
+    (void)unused;
+    fill(5);
+    empty_page(1);
+    zs_granules_gather(&heap);
+    empty_page(3);
+    budget.limit = budget.used;
+    assert_int_equal(n_releases, 1);
+    assert_int_equal(take(PER_PAGE), PER_PAGE);
+    assert_int_equal(n_releases, 2);
+    assert_false(is_resident(3 * PER_PAGE));
+    assert_charged(4 + 1);
+    destroy();
+}
+
+static void destroy__returns_the_budget_of_what_is_gathered(void **unused)
+{
+    (void)unused;
+    fill(5);
+    zs_granules_gather(&heap);
+    empty_page(2);
+    empty_page(4);
+    destroy();
+}
+
 /* --- against a shadow --- */
 
 #define SHADOW 2048u
@@ -340,8 +466,13 @@ static void random_use__agrees_with_the_shadow(void **unused)
         } else {
             free_at_random();
         }
-        assert_charged(shadow_pages() + 1);
+        assert_charged(shadow_pages() + heap.n_idle + 1);
+        if (round % 100 == 0) { /* some of the time */
+            (round % 300 == 0 ? zs_granules_gather
+                              : zs_granules_gather_end)(&heap);
+        }
     }
+    zs_granules_gather_end(&heap);
     for (unsigned w = 0; w < SHADOW / PER_PAGE; w++) { /* G1 */
         bool in_use = memchr(&shadow[w * PER_PAGE], true, PER_PAGE) != NULL;
 
@@ -368,6 +499,13 @@ int main(void)
         PROMISE(alloc__at_the_limit_is_enomem_and_changes_nothing),
         PROMISE(free__gives_a_page_back_when_it_is_empty),
         PROMISE(free__keeps_the_page_of_what_is_left),
+        PROMISE(gather__gives_neighbours_back_in_one_call),
+        PROMISE(gather__charges_pages_until_they_are_gone),
+        PROMISE(gather__of_too_many_gives_back),
+        PROMISE(gather__close_to_the_limit_keeps_nothing),
+        PROMISE(alloc__at_the_limit_takes_what_is_gathered),
+        PROMISE(alloc__at_the_limit_gives_back_what_is_gathered),
+        PROMISE(destroy__returns_the_budget_of_what_is_gathered),
         PROMISE(random_use__agrees_with_the_shadow),
     };
     return cmocka_run_group_tests_name("granules", tests, NULL, NULL);

@@ -330,6 +330,25 @@ static void gain__leaves_out_blocks_to_be_skipped(void **unused)
     assert_false(zs_policy_wants_pass(f, 4, 0));
 }
 
+/* Their pages are given back one by one. */
+static void choose__takes_huge_blocks_before_small_ones(void **unused)
+{
+    struct zs_block_figures f[6];
+
+    (void)unused;
+    fill_all(f, 6, 50);
+    f[1].huge = f[2].huge = f[4].huge = true;
+    assert_int_equal(zs_policy_choose(f, 6), 3);
+    assert_int_equal(f[0].block, 4);
+    assert_int_equal(f[1].block, 2);
+    assert_int_equal(f[2].block, 1);
+    fill_all(f, 6, 50);
+    f[1].huge = true;
+    f[1].live_bytes = ZS_BLOCK_BYTES / 10 * 9; /* moving it costs more */
+    assert_int_equal(zs_policy_choose(f, 6), 2);
+    assert_int_equal(f[0].block, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +373,7 @@ int main(void)
         cmocka_unit_test(bare_pages__count_as_full_and_not_as_live),
         cmocka_unit_test(choose__leaves_out_blocks_to_be_skipped),
         cmocka_unit_test(gain__leaves_out_blocks_to_be_skipped),
+        cmocka_unit_test(choose__takes_huge_blocks_before_small_ones),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }
