@@ -143,9 +143,12 @@ static inline bool class_is_cached(unsigned number)
 static inline void set_fast_class(struct zs_pool *pool, const struct zspage *zp,
                                   unsigned number)
 {
-    if (class_is_cached(number)) {
-        atomic_store_explicit(&pool->fast_class[zspage_number(pool, zp)],
-                              zs_bin_offset(number), memory_order_release);
+    _Atomic uint16_t *fast = &pool->fast_class[zspage_number(pool, zp)];
+
+    if (class_is_cached(number) &&
+        atomic_load_explicit(fast, memory_order_relaxed) == 0) {
+        atomic_store_explicit(fast, zs_bin_offset(number),
+                              memory_order_release);
     }
 }
 
