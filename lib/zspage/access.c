@@ -240,7 +240,7 @@ static bool write_in_section(struct zs_pool *pool, uint32_t h, size_t offset,
     if (!c || h >= c->n_handles || len - 1 >= ZS_CACHE_LARGEST_BYTES) {
         return false;
     }
-    touch_bytes(data, len);
+    touch_bytes(data);
     fast = cache_look(c, cache_enter_fast(c), h, &hit);
     if (fast) {
         *err = write_at(pool, hit.word, offset, data, len);

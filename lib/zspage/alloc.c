@@ -230,7 +230,7 @@ __attribute__((noinline)) static int create_long(struct zs_pool *pool,
     uint32_t h;
 
     if (len > 0) {
-        touch_bytes(data, len);
+        touch_bytes(data);
     }
     fast = cache_enter_fast(c);
     if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
@@ -259,7 +259,7 @@ int zs_obj_create_sized(struct zs_pool *pool, const void *data, size_t len,
     if (!is_few(len)) {
         return create_long(pool, c, data, len, size, out);
     }
-    touch_bytes(data, len);
+    touch_bytes(data);
     fast = cache_enter_fast(c);
     if (!cache_pop(c, fast, cache_offset_of(c, size), &h, &hit)) {
         cache_leave(c);

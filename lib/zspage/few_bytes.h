@@ -42,14 +42,12 @@ static inline void copy_few(char *to, const void *data, size_t len)
     }
 }
 
-/* Have memory behind up to a page of the caller's bytes, so that a section that
- * copies them does not wait for the system. len > 0 */
-static inline void touch_bytes(const void *data, size_t len)
+/* Have memory behind the caller's bytes, so that a section that copies them
+ * seldom waits for the system. (They may lie in two pages; but their length may
+ * be one that will be refused.) */
+static inline void touch_bytes(const void *data)
 {
-    const volatile char *p = data;
-
-    (void)p[0];
-    (void)p[len - 1];
+    (void)*(const volatile char *)data;
 }
 
 #endif /* ZS_LIB_FEW_BYTES_H */
