@@ -49,9 +49,8 @@
  * Against thieves
  *   Whoever wants the bins of another thread (compaction, shrink, the end of
  *   the pool) sets `stop`, has its fast paths find no fast class anywhere, and
- *   waits for its section. Nothing but sections and
- *   such a thief touches bins and stock. The owner's thread may sleep for as
- *   long as it likes.
+ *   waits for its section. Nothing but sections and such a thief touches bins,
+ *   stock and ring. The owner's thread may sleep for as long as it likes.
  *
  * Invariants
  *   C1  a handle is in at most one bin, and its word is CACHED for as long
