@@ -149,7 +149,7 @@ __attribute__((noinline)) int create_uncached(struct zs_pool *pool,
     uint32_t word;
     int err;
 
-    if (size == 0 || size > ZS_MAX_OBJ_BYTES || len > size) {
+    if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
         return -EINVAL;
     }
     err = place_object(pool, &h, data, len, size, &word);
@@ -206,9 +206,13 @@ __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
                                                    zs_handle_t *out)
 {
     struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
-    uint32_t h = c && len <= size ? cache_malloc_slowly(c, size) : 0;
+    uint32_t h;
     int err;
 
+    if (len > size) { /* as asked for, not as rounded up */
+        return -EINVAL;
+    }
+    h = c ? cache_malloc_slowly(c, size) : 0;
     if (h == 0) {
         return create_uncached(pool, data, len, usual_size(pool, size), out);
     }

@@ -123,6 +123,52 @@ static void small_pool__takes_slots_a_little_larger_at_most(void **unused)
     end();
 }
 
+/* The first `len` bytes of an object are those that were given. */
+static void create_and_compare(size_t len, size_t size)
+{
+    unsigned char bytes[1200], copy[ZS_LOCAL_COPY_BYTES];
+    zs_handle_t h;
+
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = byte_of((unsigned)(len + size), i);
+    }
+    assert_int_equal(zs_obj_create_sized(pool, bytes, len, size, &h), 0);
+    assert_true(zs_obj_size(pool, h) >= size);
+    assert_memory_equal(zs_obj_read_begin(pool, h, copy), bytes, len);
+    zs_obj_read_end(pool);
+    if (size % 3 == 0) { /* so that all slots of some zspages come about */
+        zs_free(pool, h);
+    }
+}
+
+static void create_sized__stores_the_first_bytes(void **unused)
+{
+    (void)unused;
+    begin();
+    for (size_t size = 1; size <= 1100; size += size < 80 ? 1 : 17) {
+        for (size_t len = 0; len <= size; len += len < 20 ? 1 : 37) {
+            create_and_compare(len, size);
+        }
+    }
+    end();
+}
+
+static void create_sized__beyond_the_object_is_einval(void **unused)
+{
+    zs_handle_t h = { 77 };
+
+    (void)unused;
+    begin();
+    assert_int_equal(zs_malloc(pool, LEN, &h), 0);
+    zs_free(pool, h);
+    h.raw = 77;
+    assert_int_equal(zs_obj_create_sized(pool, "123", 4, 3, &h), -EINVAL);
+    assert_int_equal(zs_obj_create_sized(pool, "", 0, 0, &h), -EINVAL);
+    assert_int_equal(h.raw, 77);
+    assert_int_equal(stats_now().n_objects, 0);
+    end();
+}
+
 static void ten_pools__have_a_cache_each(void **unused)
 {
     struct zs_pool *pools[10];
@@ -670,6 +716,8 @@ int main(void)
         cmocka_unit_test(freed_handle__is_the_next_one),
         cmocka_unit_test(every_size__is_cached_or_not_and_right),
         cmocka_unit_test(small_pool__takes_slots_a_little_larger_at_most),
+        cmocka_unit_test(create_sized__stores_the_first_bytes),
+        cmocka_unit_test(create_sized__beyond_the_object_is_einval),
         cmocka_unit_test(ten_pools__have_a_cache_each),
         cmocka_unit_test(no_memory_for_a_cache__is_no_error),
         cmocka_unit_test(cached_handle__is_dead),
