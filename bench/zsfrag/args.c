@@ -17,7 +17,6 @@
 #define DEFAULT_ALLOCATORS "zspool,jemalloc,glibc"
 #define DEFAULT_FREED "0.5,0.75,0.9"
 #define DEFAULT_LIMIT_MIB 256
-#define DEFAULT_REST_SECONDS 4
 
 static char *const default_paths[] = { "/usr/lib", "/usr/share", NULL };
 
@@ -50,8 +49,9 @@ static const char help[] =
     "                     doubles and halves)\n"
     "  --live-mib N       requested bytes of the objects that live [512;\n"
     "                     redis: 100]; tide: the most of them\n"
-    "  --rest-seconds N   tide: pause after each change [4]\n"
-    "  --series FILE      tide: its course in time, as CSV\n"
+    "  --rest-seconds N   pause before the last look [2]; tide: and after\n"
+    "                     each change [4]\n"
+    "  --series FILE      their course in time, as CSV\n"
     "\n"
     "There zspool runs with its compactor at the defaults.\n"
     "\n"
@@ -252,7 +252,8 @@ static bool parse_one(int option, struct args *args)
     case 'm':
         return parse_number("--live-mib", optarg, 1, 65536, &args->live_mib);
     case 'r':
-        return parse_number("--rest-seconds", optarg, 1, 3600,
+        args->has_rest = true;
+        return parse_number("--rest-seconds", optarg, 0, 3600,
                             &args->rest_seconds);
     case 'S':
         args->series = optarg;
@@ -263,16 +264,6 @@ static bool parse_one(int option, struct args *args)
     default: /* getopt_long() has said what is wrong */
         return false;
     }
-}
-
-static bool has_tide(const struct args *args)
-{
-    for (unsigned i = 0; i < args->n_loads; i++) {
-        if (args->loads[i]->kind == LOAD_TIDE) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Options that mean nothing together are mistakes. `seen` has the letters of
@@ -295,12 +286,6 @@ static bool is_sensible(const struct args *args, const char *seen,
         warnx("'%s': a workload reads no files", path);
         return false;
     }
-    if (loads && !has_tide(args) &&
-        (args->series != NULL || strchr(seen, 'r') != NULL)) {
-        warnx("--%s is only for the workload tide",
-              args->series != NULL ? "series" : "rest-seconds");
-        return false;
-    }
     return true;
 }
 
@@ -315,10 +300,7 @@ int args_parse(int argc, char **argv, struct args *out)
     char seen[128] = "";
     int option;
 
-    *out = (struct args){ .seed = 1,
-                          .codec = CODEC_LZ4,
-                          .unit = UNIT_PAGE,
-                          .rest_seconds = DEFAULT_REST_SECONDS };
+    *out = (struct args){ .seed = 1, .codec = CODEC_LZ4, .unit = UNIT_PAGE };
     if (!parse_allocators(DEFAULT_ALLOCATORS, out) ||
         !parse_freed(DEFAULT_FREED, out)) {
         return EXIT_BAD;

@@ -31,6 +31,7 @@ struct args {
     const struct load_shape *loads[MAX_LOADS];
     unsigned n_loads;
     uint64_t live_mib; /* 0: as the workload has it */
+    bool has_rest;     /* likewise */
     uint64_t rest_seconds;
     const char *series; /* NULL: none */
 };

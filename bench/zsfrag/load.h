@@ -29,7 +29,9 @@ struct load_shape {
     struct sizes before, after; /* after.max 0: there is no such phase */
     double deleted;             /* share of the objects, between */
     uint64_t n_before, n_after; /* LOAD_CACHE: objects, at its own target */
-    uint32_t target_mib;        /* when nothing else is asked for */
+    /* When nothing else is asked for: */
+    uint32_t target_mib;
+    unsigned rest_seconds;
 };
 
 /* NULL: no such workload. */
@@ -40,7 +42,7 @@ struct load_plan {
     char name[16];
     uint64_t target_bytes;
     uint64_t seed;
-    unsigned rest_seconds; /* LOAD_TIDE */
+    unsigned rest_seconds;
 };
 
 /* What an allocator says of itself; all 0 where it says nothing. */

@@ -151,7 +151,7 @@ void load_report_table(const struct outcome *outcomes, const struct args *args)
     unsigned n = args->n_allocators;
 
     printf("\nfootprint (resident memory beyond start-up) / live (requested "
-           "bytes): first fill, peak\nfrom then on, at the end, 2 s later; "
+           "bytes): first fill, peak\nfrom then on, at the end, after a rest; "
            "MB: 10^6 bytes; ns: of a put or a drop; CPU of the\nother threads, "
            "seconds; moved by compaction, MB\n\n");
     printf("%-6s %-9s %6s %6s %6s %6s %8s %8s %7s %7s %6s %8s\n", "", "",

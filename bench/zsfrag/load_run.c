@@ -48,7 +48,6 @@
 #define SAMPLE_EVERY (UINT64_C(1) << 20)
 #define CHECK_EVERY 64u
 #define LRU_SAMPLES 5u
-#define REST_SECONDS 2
 #define SHIFT 15u /* of a key's hash, to a place in the table of bytes */
 #define PLACES (UINT32_C(1) << (32 - SHIFT))
 #define LONGEST 16384u
@@ -305,7 +304,7 @@ static void check_all(struct load *l)
 static void measure(struct load *l)
 {
     struct load_result *r = l->result;
-    const struct timespec rest = { .tv_sec = REST_SECONDS };
+    const struct timespec rest = { .tv_sec = l->plan->rest_seconds };
     struct rusage usage;
     double main_cpu = cpu(CLOCK_THREAD_CPUTIME_ID);
     double others_cpu = load_others_cpu();
@@ -357,7 +356,7 @@ static void *tool_memory(struct load *l, size_t bytes)
     return p;
 }
 
-static void map_tables(struct load *l)
+static void map_tables(struct load *l, bool with_series)
 {
     unsigned char *bytes = tool_memory(l, PLACES + LONGEST);
     uint64_t state = 88172645463325252u;
@@ -368,7 +367,7 @@ static void map_tables(struct load *l)
     l->bytes = bytes;
     l->room = most_objects(l);
     l->entries = tool_memory(l, l->room * sizeof(l->entries[0]));
-    if (l->shape->kind == LOAD_TIDE) {
+    if (with_series) {
         l->max_samples = MAX_SAMPLES;
         l->samples = tool_memory(l, MAX_SAMPLES * sizeof(l->samples[0]));
     }
@@ -391,13 +390,13 @@ static void read_plan(struct load *l, int plan_fd)
     }
 }
 
-static void start(struct load *l, int plan_fd)
+static void start(struct load *l, int plan_fd, bool with_series)
 {
     read_plan(l, plan_fd);
     l->objects = l->run->back->objects;
     l->run->total = 1;
     l->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    map_tables(l);
+    map_tables(l, with_series);
     (void)quick_figure(l);
     l->run->first_footprint = footprint_now();
     l->first_quick = quick_figure(l);
@@ -417,7 +416,7 @@ _Noreturn void load_worker(char **argv)
     run_start(&run, argv);
     l.run = &run;
     l.result = &m.load;
-    start(&l, atoi(argv[3]));
+    start(&l, atoi(argv[3]), series >= 0);
     measure(&l);
     if (series >= 0 && !load_series_write(&l, series)) {
         run_fail(&run, "the series", errno);

@@ -45,7 +45,7 @@ struct load {
     bool is_full;             /* it has met the target */
     double started;           /* moment */
     double looking, sampling; /* seconds since, in looks and quick ones */
-    struct sample *samples;   /* LOAD_TIDE, else NULL */
+    struct sample *samples;   /* NULL: no series is wanted */
     uint32_t n_samples, max_samples;
     struct load_result *result;
 };

@@ -8,7 +8,7 @@
 #include "load_run.h"
 
 #define SERIES_HEAD                                                            \
-    "allocator,seconds,live_bytes,footprint_bytes,resident_bytes,"             \
+    "workload,allocator,seconds,live_bytes,footprint_bytes,resident_bytes,"    \
     "others_cpu_seconds\n"
 
 /* Append the samples of a load; false: errno says why not. */

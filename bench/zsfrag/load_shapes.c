@@ -15,7 +15,8 @@
 #define CHURN(name_, b0, b1, share, a0, a1)                                    \
     {                                                                          \
         .name = name_, .kind = LOAD_CHURN, .before = { b0, b1 },               \
-        .after = { a0, a1 }, .deleted = share, .target_mib = 512               \
+        .after = { a0, a1 }, .deleted = share, .target_mib = 512,              \
+        .rest_seconds = 2                                                      \
     }
 
 static const struct load_shape shapes[] = {
@@ -33,11 +34,13 @@ static const struct load_shape shapes[] = {
       .after = { 492, 492 },
       .n_before = 700000,
       .n_after = 170000,
-      .target_mib = 100 },
+      .target_mib = 100,
+      .rest_seconds = 2 },
     { .name = "tide",
       .kind = LOAD_TIDE,
       .before = { 64, 4000 },
-      .target_mib = 512 },
+      .target_mib = 512,
+      .rest_seconds = 4 },
 };
 
 const struct load_shape *load_find(const char *name)

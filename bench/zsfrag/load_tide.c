@@ -91,9 +91,9 @@ bool load_series_write(const struct load *l, int fd)
     for (uint32_t i = 0; i < l->n_samples; i++) {
         const struct sample *s = &l->samples[i];
 
-        if (dprintf(fd, "%s,%.3f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.3f\n",
-                    l->run->back->name, s->seconds, s->live, s->footprint,
-                    s->resident, s->others_cpu) < 0) {
+        if (dprintf(fd, "%s,%s,%.3f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%.3f\n",
+                    l->shape->name, l->run->back->name, s->seconds, s->live,
+                    s->footprint, s->resident, s->others_cpu) < 0) {
             return false;
         }
     }

@@ -22,9 +22,12 @@ static int write_plan(const struct args *args, const struct load_shape *shape)
 {
     uint64_t mib =
         args->live_mib != 0 ? args->live_mib : (uint64_t)shape->target_mib;
-    struct load_plan plan = { .target_bytes = mib << 20,
-                              .seed = args->seed,
-                              .rest_seconds = (unsigned)args->rest_seconds };
+    struct load_plan plan = {
+        .target_bytes = mib << 20,
+        .seed = args->seed,
+        .rest_seconds = (unsigned)(args->has_rest ? args->rest_seconds
+                                                  : shape->rest_seconds)
+    };
     int fd = memfd_create("zsfrag-load", 0);
 
     snprintf(plan.name, sizeof(plan.name), "%s", shape->name);
