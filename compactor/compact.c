@@ -49,7 +49,7 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
     int err;
 
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     err = zs_survey_take(a, &s, false);
     if (!err) {
         take_totals(a, &before);
@@ -58,7 +58,7 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
         take_totals(a, &after);
         zs_survey_free(&s);
     }
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
     if (err) {
         return err;
     }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,6 +151,22 @@ static uint64_t os_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t os_thread_cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t os_thread_switches(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw
+                                                 : 0;
+}
+
 static int os_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
 {
     return -pthread_create(out, NULL, run, arg);
@@ -181,6 +198,8 @@ struct zs_os zs_os = {
     .alloc = os_alloc,
     .free = free,
     .now_ns = os_now_ns,
+    .thread_cpu_ns = os_thread_cpu_ns,
+    .thread_switches = os_thread_switches,
     .thread_start = os_thread_start,
     .barrier = os_barrier,
 };

@@ -32,6 +32,10 @@ struct zs_os {
     void *(*alloc)(size_t bytes); /* zeroed; NULL on failure */
     void (*free)(void *p);
     uint64_t (*now_ns)(void);
+    /* Of the calling thread: processor time it has used, and how often the
+     * processor was taken away from it. */
+    uint64_t (*thread_cpu_ns)(void);
+    uint64_t (*thread_switches)(void);
     int (*thread_start)(pthread_t *out, void *(*run)(void *), void *arg);
     /* Every thread of the process executes a full fence before this returns. 0
      * or a negative errno. */

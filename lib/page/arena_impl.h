@@ -77,7 +77,23 @@ struct zs_arena {
     struct zs_page_type types[ZS_PAGE_TYPE_RETIRED + 1];
 
     struct zs_lock pass_lock; /* rank PASS: one compaction at a time */
+    struct zs_pace pace;
 };
+
+/* Become the arena's mover; a pass that pauses is told to end. May wait. */
+static inline void zs_arena_begin_pass(struct zs_arena *a)
+{
+    atomic_fetch_add_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+    zs_lock_acquire(&a->pass_lock);
+    atomic_fetch_sub_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+    zs_mover_begins(&a->pace);
+}
+
+static inline void zs_arena_end_pass(struct zs_arena *a)
+{
+    zs_mover_ends();
+    zs_lock_release(&a->pass_lock);
+}
 
 static inline struct zs_page *zs_page(struct zs_arena *a, zs_pfn_t pfn)
 {
