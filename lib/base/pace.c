@@ -70,9 +70,20 @@ bool zs_step_is_over(void)
 
 void zs_pace_point(struct zs_pace *p)
 {
-    ZS_ASSERT(zs_step_clock.pace == p && zs_step_clock.depth == 0);
-    if (p->point) {
+    if (zs_step_clock.pace == p && p->point) {
+        ZS_ASSERT(zs_step_clock.depth == 0);
         p->point(p->point_ctx);
-        (void)was_switched(p);
     }
+}
+
+void zs_pace_look_at_switches(struct zs_pace *p)
+{
+    (void)was_switched(p);
+}
+
+bool zs_pace_is_ending(const struct zs_pace *p)
+{
+    return p->point &&
+           (atomic_load_explicit(&p->n_waiting, memory_order_relaxed) > 0 ||
+            atomic_load_explicit(&p->ending, memory_order_relaxed));
 }

@@ -28,6 +28,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "histogram.h"
@@ -46,11 +47,13 @@ struct zs_pace {
     struct zs_histogram steps_switched; /* of those with a context switch */
     uint64_t switches; /* of the mover when last looked; pass_lock */
 
-    /* Where the mover may pause; NULL: it does not. pass_lock */
+    /* What a pass that pauses does at its points; NULL: this one does not
+     * pause. pass_lock */
     void (*point)(void *ctx);
     void *point_ctx;
-    /* Who waits for pass_lock: then it does not pause, and ends soon. */
+    /* Such a pass ends soon when somebody waits for pass_lock, or says so. */
     _Atomic uint32_t n_waiting;
+    _Atomic bool ending;
 };
 
 struct zs_step_clock {
@@ -91,8 +94,15 @@ static inline void zs_step_leave(void)
 bool zs_step_is_over(void);
 
 /* Between two steps: pause if it is time to. No lock but pass_lock is held, no
- * zspage closed, and this is no read section. */
+ * zspage closed, and this is no read section. For who is no mover: nothing. */
 void zs_pace_point(struct zs_pace *p);
+
+/* The mover has been away of its own will, or for long: what it was switched
+ * until now belongs to no step. */
+void zs_pace_look_at_switches(struct zs_pace *p);
+
+/* Should the pass end soon? It may not pause any more. */
+bool zs_pace_is_ending(const struct zs_pace *p);
 
 static inline uint32_t zs_pace_step_bytes(const struct zs_pace *p)
 {

@@ -400,6 +400,7 @@ uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks)
     for (uint32_t i = 0; i < n; i++) {
         if (begin_trim(a, i, &keep_blocks)) {
             gone += trim_block(a, i);
+            zs_pace_point(&a->pace);
         }
     }
     return gone;

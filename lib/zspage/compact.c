@@ -215,6 +215,7 @@ static void empty_sources(struct zs_pool *pool, struct zspage **sources,
                       move_out(pool, sources[i]) == ZS_MIGRATE_DONE;
 
         settle(pool, sources[i], attach);
+        zs_pace_point(&pool->arena->pace);
     }
 }
 
@@ -235,11 +236,12 @@ static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
         n = take_sources(pool, cl, sources, max);
         pool->sources_left -= n;
         empty_sources(pool, sources, n);
-    } while (n > 0);
+    } while (n > 0 && !zs_pace_is_ending(&pool->arena->pace));
     return false;
 }
 
-/* Goes through the classes once, over as many calls as it takes. */
+/* Goes through the classes once, over as many calls as it takes. (One that
+ * ended early goes on there the next time.) */
 static bool consolidate(void *ctx)
 {
     struct zs_pool *pool = ctx;
@@ -255,6 +257,9 @@ static bool consolidate(void *ctx)
             return true;
         }
         pool->class_begun = false;
+        if (zs_pace_is_ending(&pool->arena->pace)) {
+            return false;
+        }
         pool->next_class++;
     }
     pool->next_class = 0;
@@ -414,7 +419,7 @@ static void trim(void *ctx)
     for (unsigned i = 0; i + 1 < n; i++) {
         move_up(pool, &pool->classes[i]);
     }
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n && !zs_pace_is_ending(&pool->arena->pace); i++) {
         trim_class(pool, &pool->classes[i]);
     }
     caches_resume(pool);
