@@ -25,9 +25,12 @@ void zs_survey_free(struct zs_survey *s);
 
 /* How far a pass goes. All zero: as far as it goes. */
 struct zs_pass_goal {
-    uint32_t keep_blocks; /* empty blocks that keep their memory */
-    uint64_t want_bytes;  /* choose no more victims than give so much */
-    uint64_t until_ns;    /* do not begin another block after that */
+    uint32_t keep_blocks;   /* empty blocks that keep their memory */
+    uint64_t want_bytes;    /* choose no more victims than give so much */
+    uint64_t until_ns;      /* do not begin another block after that */
+    uint32_t together;      /* close so many victims at a time; 0: all */
+    bool leave_ends;        /* of zspages, and holes of huge blocks, as they are:
+                             * they are filled again soon */
 };
 
 /* Empty the victims, consolidate, give memory back. What owners keep at hand

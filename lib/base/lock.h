@@ -21,9 +21,9 @@
 #include "pace.h"
 
 enum zs_rank {
-    ZS_RANK_COMPACTOR, /* a compactor thread: stop and kick               */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
+    ZS_RANK_COMPACTOR, /* a compactor thread: its arenas and budget       */
     ZS_RANK_TYPES,     /* page types of an arena                          */
     ZS_RANK_POOLS,     /* the pools of the process, for ends of threads   */
     ZS_RANK_CACHES,    /* the caches of a pool, and who empties them      */

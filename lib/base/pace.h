@@ -51,9 +51,10 @@ struct zs_pace {
      * pause. pass_lock */
     void (*point)(void *ctx);
     void *point_ctx;
-    /* Such a pass ends soon when somebody waits for pass_lock, or says so. */
+    /* Such a pass ends soon when it sets `ending` there (pass_lock), or when
+     * somebody waits for pass_lock (relaxed). */
+    bool ending;
     _Atomic uint32_t n_waiting;
-    _Atomic bool ending;
 };
 
 struct zs_step_clock {
@@ -69,6 +70,12 @@ void zs_pace_init(struct zs_pace *p);
 /* This thread is a mover, until zs_mover_ends(). */
 void zs_mover_begins(struct zs_pace *p);
 void zs_mover_ends(void);
+
+/* Is this thread a mover, of any arena? */
+static inline bool zs_is_mover(void)
+{
+    return zs_step_clock.pace != NULL;
+}
 
 void zs_step_begin(void);
 void zs_step_end(void);
@@ -100,6 +107,12 @@ void zs_pace_point(struct zs_pace *p);
 /* The mover has been away of its own will, or for long: what it was switched
  * until now belongs to no step. */
 void zs_pace_look_at_switches(struct zs_pace *p);
+
+/* Is this a pass that pauses? */
+static inline bool zs_pace_pauses(const struct zs_pace *p)
+{
+    return p->point != NULL;
+}
 
 /* Should the pass end soon? It may not pause any more. */
 bool zs_pace_is_ending(const struct zs_pace *p);

@@ -6,6 +6,8 @@
 #ifndef ZS_LIB_ARENA_IMPL_H
 #define ZS_LIB_ARENA_IMPL_H
 
+#include <semaphore.h>
+
 #include "block.h"
 #include "budget.h"
 #include "grace.h"
@@ -18,6 +20,9 @@ struct zs_shrink_ops;
 
 /* Pages that zs_page_retire() has taken: the allocator's own type. */
 #define ZS_PAGE_TYPE_RETIRED (ZS_PAGE_TYPE_MAX + 1)
+
+/* True: there is more headroom below the limit than before. */
+typedef bool zs_direct_fn(struct zs_arena *a);
 
 /* One page type (lib/migrate/page_type.c). */
 struct zs_page_type {
@@ -78,6 +83,19 @@ struct zs_arena {
 
     struct zs_lock pass_lock; /* rank PASS: one compaction at a time */
     struct zs_pace pace;
+
+    /* The compactor that looks after the arena, if one does. */
+    _Atomic uint64_t wake_above; /* of budget.used: post the waker. Relaxed */
+    sem_t *waker;                /* guarded by lock */
+    _Atomic bool woken;          /* relaxed; the semaphore says when to look */
+    /* Compact a little for an allocation that met the limit (its functions
+     * live in a room above). */
+    _Atomic(zs_direct_fn *) direct;
+    uint64_t direct_until_ns; /* guarded by pass_lock, as are the next */
+    uint64_t direct_after_ns; /* not again before */
+    unsigned direct_failures; /* one after the other */
+
+    _Atomic uint64_t pages_compacted; /* relaxed; freed by moving objects */
 };
 
 /* Become the arena's mover; a pass that pauses is told to end. May wait. */
@@ -151,6 +169,9 @@ bool zs_block_settle_locked(struct zs_arena *a, uint32_t block);
 /* page_alloc.c: take the arena lock when the block is not BUSY: a trim, or the
  * release of an empty block, ends soon. For who has closed or held it. */
 void zs_block_lock_settled(struct zs_arena *a, uint32_t block);
+
+/* resident.c: budget.used may have passed wake_above. No lock held. */
+void zs_arena_note_growth(struct zs_arena *a);
 
 /* limbo.c */
 void zs_limbo_init(struct zs_arena *a);

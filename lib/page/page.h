@@ -98,6 +98,11 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
 
+/* An allocation has met the limit: compact a little, if somebody offers that
+ * (compactor/direct.h) and the caller may wait: it holds no lock, and is no mover
+ * and in no read section. True: try again. */
+bool zs_arena_try_direct(struct zs_arena *a);
+
 /* Movers stop here and flush: since the last flush they have left as much
  * memory waiting for readers as may (two pageblocks or 1 % of the pages in use,
  * the larger). What replaces leave behind is not theirs to wait for. */

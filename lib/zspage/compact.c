@@ -108,6 +108,8 @@ static void settle(struct zs_pool *pool, struct zspage *zp, bool attach)
     }
     zs_lock_release(&cl->lock);
     if (release) {
+        atomic_fetch_add_explicit(&pool->arena->pages_compacted, zp->n_pages,
+                                  memory_order_relaxed);
         zspage_release(pool, zp);
     }
 }
@@ -409,20 +411,26 @@ static void trim_class(struct zs_pool *pool, struct zs_class *cl)
 }
 
 /* One zspage after the other, each for a few pages: threads go without their
- * caches meanwhile, rather than be interrupted for each. */
+ * caches meanwhile, rather than be interrupted for each; but not while a pass
+ * pauses. */
 static void trim(void *ctx)
 {
     struct zs_pool *pool = ctx;
     unsigned n = pool->n_classes - 1; /* without that of runs */
+    bool suspend = !zs_pace_pauses(&pool->arena->pace);
 
-    caches_suspend(pool);
+    if (suspend) {
+        caches_suspend(pool);
+    }
     for (unsigned i = 0; i + 1 < n; i++) {
         move_up(pool, &pool->classes[i]);
     }
     for (unsigned i = 0; i < n && !zs_pace_is_ending(&pool->arena->pace); i++) {
         trim_class(pool, &pool->classes[i]);
     }
-    caches_resume(pool);
+    if (suspend) {
+        caches_resume(pool);
+    }
 }
 
 static void gather(struct zs_granules *g, bool begins)
@@ -443,6 +451,20 @@ static void pass(void *ctx, bool begins)
     gather(&pool->zspages, begins);
     gather(&pool->sides, begins);
     zs_lock_release(&pool->table_lock);
+}
+
+static void weigh(void *ctx, struct zs_owner_weight *out)
+{
+    struct zs_pool *pool = ctx;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        out->live += cl->live_bytes;
+        out->resident += cl->n_pages_resident * ZS_PAGE_BYTES;
+        zs_lock_release(&cl->lock);
+    }
 }
 
 static void count_moved(void *ctx, uint64_t *objects, uint64_t *bytes)
@@ -467,6 +489,7 @@ const struct zs_evacuation_ops zspage_evacuation_ops = {
     .consolidate = consolidate,
     .trim = trim,
     .pass = pass,
+    .weigh = weigh,
     .count_moved = count_moved,
 };
 
