@@ -179,20 +179,19 @@ static bool is_deferred(struct zs_managed *m, uint64_t waste, uint64_t now)
     return deferred;
 }
 
-static void run_pass(struct zs_managed *m, const struct zs_pass_goal *goal)
+static void run_whole_pass(struct zs_managed *m, uint32_t keep_blocks)
 {
-    struct zs_arena *a = m->arena;
+    struct zs_pass_goal goal = {
+        .keep_blocks = keep_blocks,
+        .together = VICTIMS_TOGETHER,
+    };
     struct zs_compact_result r = { 0 };
     struct zs_survey s;
 
-    begin_trickle(m);
-    if (zs_survey_take(a, &s, true) == 0) {
-        count(&m->stats.passes, 1);
-        zs_pass_run(a, &s, goal, &r);
+    if (zs_survey_take(m->arena, &s, true) == 0) {
+        zs_pass_run(m->arena, &s, &goal, &r);
         zs_survey_free(&s);
     }
-    count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
-    end_trickle(m);
 }
 
 static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
@@ -205,27 +204,28 @@ static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
     return blocks < m->arena->retain_blocks ? blocks : m->arena->retain_blocks;
 }
 
-/* Ends that a growing load fills again are left as they are. */
-static void work(struct zs_managed *m, struct zs_score *s, uint64_t now,
-                 bool ticked, bool grows)
+/* What a load that takes memory can use as it is stays where it is. */
+static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
+                 bool grows)
 {
     struct zs_arena *a = m->arena;
     uint64_t waste = zs_score_waste(s, zs_policy_reserve(&m->budget));
     uint64_t before = gained_so_far(a);
-    struct zs_pass_goal goal = {
-        .keep_blocks =
-            blocks_to_keep(m, s->idle_blocks, now - m->ticked_ns),
-        .together = VICTIMS_TOGETHER,
-        .leave_ends = grows,
-    };
 
     if (is_deferred(m, waste, now) && !is_set(&m->kicked)) {
         return;
     }
-    if (ticked) {
+    count(&m->stats.passes, 1);
+    begin_trickle(m);
+    if (grows) {
+        zs_pass_consolidate(a);
+    } else {
         zs_pass_drop_caches(a);
+        run_whole_pass(m, blocks_to_keep(m, s->idle_blocks,
+                                         now - m->ticked_ns));
     }
-    run_pass(m, &goal);
+    count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
+    end_trickle(m);
     note_outcome(m, gained_so_far(a) - before, waste, now);
 }
 
@@ -242,7 +242,7 @@ static void look_locked(struct zs_managed *m, uint64_t now, bool ticked,
     }
     weigh(m, &s, false);
     if (m->share_percent > 0) {
-        work(m, &s, now, ticked, grows);
+        work(m, &s, now, grows);
     }
     if (ticked) {
         uint32_t keep = blocks_to_keep(m, s.idle_blocks, now - m->ticked_ns);

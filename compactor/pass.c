@@ -296,6 +296,14 @@ static void pack_ends(struct zs_arena *a, struct zs_survey *s,
     zs_arena_pack(a, false);
 }
 
+void zs_pass_consolidate(struct zs_arena *a)
+{
+    ZS_ASSERT_HELD(&a->pass_lock);
+    tell_owners(a, true);
+    consolidate_owners(a);
+    tell_owners(a, false);
+}
+
 void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
                  const struct zs_pass_goal *goal, struct zs_compact_result *r)
 {
@@ -313,9 +321,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
         consolidate_owners(a);
     }
     zs_arena_recycle(a, 0);
-    if (!goal->leave_ends) {
-        pack_ends(a, s, goal, r);
-    }
+    pack_ends(a, s, goal, r);
     tell_owners(a, false);
     ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
 }

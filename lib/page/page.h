@@ -76,6 +76,10 @@ bool zs_pages_make_bare(struct zs_arena *a, zs_pfn_t first, unsigned n);
 bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
 bool zs_pages_any_resident(struct zs_arena *a, zs_pfn_t first, unsigned n);
 bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn); /* in a huge block */
+/* Rather than a new huge block, should a dense run of n be put together from
+ * what is free in those that are there? When none has such a run, and more than
+ * a few of their pages are holes. */
+bool zs_arena_prefers_holes(struct zs_arena *a, unsigned n);
 /* Are there huge blocks? Their free pages have memory. */
 bool zs_arena_has_huge(struct zs_arena *a);
 /* How many of the n pages from `first` on are like the first: with memory, or

@@ -156,6 +156,8 @@ static bool finish_zspage(struct zs_pool *pool, struct zspage *zp,
     release = class_settle_locked(pool, cl, zp);
     zs_lock_release(&cl->lock);
     if (release) {
+        atomic_fetch_add_explicit(&pool->arena->pages_compacted, zp->n_pages,
+                                  memory_order_relaxed);
         zspage_release(pool, zp);
     }
     return again;
