@@ -12,6 +12,10 @@
  *   zs_malloc(), zs_obj_create() and zs_free() are that fast path, and what is
  *   done where it does not do is in functions of their own.
  *
+ *   What an allocation waits (for the class lock when somebody has it, for
+ *   memory) goes into a histogram of the arena; who does not wait looks at no
+ *   clock.
+ *
  * Locking: the class lock, for a few list operations. Never waits for readers.
  */
 #include <errno.h>
@@ -19,6 +23,7 @@
 
 #include "cache.h"
 #include "few_bytes.h"
+#include "os.h"
 #include "rcu.h"
 
 /* --- slots --- */
@@ -28,22 +33,47 @@ static bool is_cached_size(size_t size)
     return size - 1 < ZS_CACHE_LARGEST_BYTES;
 }
 
+/* Who waits for the first time looks at the clock; 0: did not wait yet. */
+static void begin_wait(uint64_t *since)
+{
+    *since = *since == 0 ? zs_os.now_ns() : *since;
+}
+
+static void end_wait(struct zs_pool *pool, uint64_t since)
+{
+    if (__builtin_expect(since != 0, 0)) {
+        zs_histogram_add(&pool->arena->alloc_waits, zs_os.now_ns() - since);
+    }
+}
+
+static void lock_class(struct zs_class *cl, uint64_t *since)
+{
+    if (__builtin_expect(!zs_lock_try_acquire(&cl->lock), 0)) {
+        begin_wait(since);
+        zs_lock_acquire(&cl->lock);
+    }
+}
+
 int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
                          struct zspage **zp)
 {
+    uint64_t since = 0;
     int err = 0;
 
     for (;;) {
-        zs_lock_acquire(&cl->lock);
+        lock_class(cl, &since);
         *zp = err ? class_pick_resident_locked(pool, cl)
                   : class_pick_locked(pool, cl);
         if (*zp && zspage_room(*zp) > 0) {
+            end_wait(pool, since);
             return 0;
         }
         zs_lock_release(&cl->lock);
         if (err) {
+            end_wait(pool, since);
             return err;
         }
+        begin_wait(&since);
         err = class_grow(pool, cl, ZS_GROW_BATCH);
     }
 }
@@ -64,6 +94,18 @@ size_t usual_size(const struct zs_pool *pool, size_t size)
     return is_cached_size(size)
                ? zs_size_class(class_for_new(pool, size))->slot_bytes
                : size;
+}
+
+static int place_run(struct zs_pool *pool, size_t size, uint32_t h,
+                     struct zspage **zp)
+{
+    uint64_t since = 0;
+    int err;
+
+    begin_wait(&since);
+    err = run_new(pool, size, h, zp);
+    end_wait(pool, since);
+    return err;
 }
 
 static int place_in_class(struct zs_pool *pool, size_t size, uint32_t h,
@@ -100,7 +142,7 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
     }
     err = size <= ZS_LARGEST_CLASS_BYTES
               ? place_in_class(pool, size, *h, zp, idx)
-              : run_new(pool, size, *h, zp);
+              : place_run(pool, size, *h, zp);
     if (err && made) {
         cache_give_handle(pool, *h);
     }
@@ -112,10 +154,14 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
  * case.) */
 static void scrape_together(struct zs_pool *pool, int err)
 {
+    uint64_t since = 0;
+
+    begin_wait(&since);
     caches_empty(pool);
     if (err == -ENOMEM) {
         (void)zs_arena_trim(pool->arena, 0);
     }
+    end_wait(pool, since);
 }
 
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
