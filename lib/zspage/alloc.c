@@ -33,49 +33,48 @@ static bool is_cached_size(size_t size)
     return size - 1 < ZS_CACHE_LARGEST_BYTES;
 }
 
-/* Who waits for the first time looks at the clock; 0: did not wait yet. */
-static void begin_wait(uint64_t *since)
+/* What an allocation that has to wait has waited since. */
+static void note_wait(struct zs_pool *pool, uint64_t since)
 {
-    *since = *since == 0 ? zs_os.now_ns() : *since;
+    zs_histogram_add(&pool->arena->alloc_waits, zs_os.now_ns() - since);
 }
 
-static void end_wait(struct zs_pool *pool, uint64_t since)
+/* Somebody has the lock, or no free slot has memory. */
+__attribute__((noinline)) static int
+wait_for_room(struct zs_pool *pool, struct zs_class *cl, struct zspage **zp)
 {
-    if (__builtin_expect(since != 0, 0)) {
-        zs_histogram_add(&pool->arena->alloc_waits, zs_os.now_ns() - since);
-    }
-}
+    uint64_t since = zs_os.now_ns();
+    int err = 0;
 
-static void lock_class(struct zs_class *cl, uint64_t *since)
-{
-    if (__builtin_expect(!zs_lock_try_acquire(&cl->lock), 0)) {
-        begin_wait(since);
+    for (;;) {
         zs_lock_acquire(&cl->lock);
+        *zp = err ? class_pick_resident_locked(pool, cl)
+                  : class_pick_locked(pool, cl);
+        if (*zp && zspage_room(*zp) > 0) {
+            err = 0;
+            break;
+        }
+        zs_lock_release(&cl->lock);
+        if (err) {
+            break;
+        }
+        err = class_grow(pool, cl, ZS_GROW_BATCH);
     }
+    note_wait(pool, since);
+    return err;
 }
 
 int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
                          struct zspage **zp)
 {
-    uint64_t since = 0;
-    int err = 0;
-
-    for (;;) {
-        lock_class(cl, &since);
-        *zp = err ? class_pick_resident_locked(pool, cl)
-                  : class_pick_locked(pool, cl);
+    if (zs_lock_try_acquire(&cl->lock)) {
+        *zp = class_pick_locked(pool, cl);
         if (*zp && zspage_room(*zp) > 0) {
-            end_wait(pool, since);
             return 0;
         }
         zs_lock_release(&cl->lock);
-        if (err) {
-            end_wait(pool, since);
-            return err;
-        }
-        begin_wait(&since);
-        err = class_grow(pool, cl, ZS_GROW_BATCH);
     }
+    return wait_for_room(pool, cl, zp);
 }
 
 unsigned class_for_new(const struct zs_pool *pool, size_t size)
@@ -96,15 +95,13 @@ size_t usual_size(const struct zs_pool *pool, size_t size)
                : size;
 }
 
-static int place_run(struct zs_pool *pool, size_t size, uint32_t h,
-                     struct zspage **zp)
+__attribute__((noinline)) static int
+place_run(struct zs_pool *pool, size_t size, uint32_t h, struct zspage **zp)
 {
-    uint64_t since = 0;
-    int err;
+    uint64_t since = zs_os.now_ns();
+    int err = run_new(pool, size, h, zp);
 
-    begin_wait(&since);
-    err = run_new(pool, size, h, zp);
-    end_wait(pool, since);
+    note_wait(pool, since);
     return err;
 }
 
@@ -152,16 +149,16 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
 /* More of what ran out: what caches hold, and idle memory. (What others give
  * back at the same time counts as well, so the caller tries again in any
  * case.) */
-static void scrape_together(struct zs_pool *pool, int err)
+__attribute__((noinline)) static void scrape_together(struct zs_pool *pool,
+                                                      int err)
 {
-    uint64_t since = 0;
+    uint64_t since = zs_os.now_ns();
 
-    begin_wait(&since);
     caches_empty(pool);
     if (err == -ENOMEM) {
         (void)zs_arena_trim(pool->arena, 0);
     }
-    end_wait(pool, since);
+    note_wait(pool, since);
 }
 
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
