@@ -131,11 +131,14 @@ enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
 {
     enum zs_migrate_result result = ask_owner(a, dst, src, mode);
 
+    if (result != ZS_MIGRATE_DONE) {
+        ZS_PROBE2(move_refused, src, result);
+    }
     switch (result) {
     case ZS_MIGRATE_DONE:
         zs_page_migrated_edge(zs_page(a, src));
         zs_limbo_gather(a, left, src);
-        ZS_PROBE2(page_migrated, src, dst);
+        ZS_PROBE2(page_moved, src, dst);
         ZS_STEP(ZS_STEP_PAGE_LIMBO);
         break;
     case ZS_MIGRATE_GONE:

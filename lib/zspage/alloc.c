@@ -24,6 +24,7 @@
 #include "cache.h"
 #include "few_bytes.h"
 #include "os.h"
+#include "probe.h"
 #include "rcu.h"
 
 /* --- slots --- */
@@ -36,7 +37,10 @@ static bool is_cached_size(size_t size)
 /* What an allocation that has to wait has waited since. */
 static void note_wait(struct zs_pool *pool, uint64_t since)
 {
-    zs_histogram_add(&pool->arena->alloc_waits, zs_os.now_ns() - since);
+    uint64_t waited = zs_os.now_ns() - since;
+
+    zs_histogram_add(&pool->arena->alloc_waits, waited);
+    ZS_PROBE2(alloc_wait, pool, waited);
 }
 
 /* Somebody has the lock, or no free slot has memory. */
@@ -215,6 +219,7 @@ malloc_slowly(struct zs_pool *pool, size_t size, zs_handle_t *out)
     struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
     uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
 
+    ZS_PROBE2(alloc_slow, pool, size);
     if (h == 0) {
         return create_uncached(pool, NULL, 0, usual_size(pool, size), out);
     }
@@ -255,6 +260,7 @@ __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
     if (len > size) { /* as asked for, not as rounded up */
         return -EINVAL;
     }
+    ZS_PROBE2(alloc_slow, pool, size);
     h = c ? cache_malloc_slowly(c, size) : 0;
     if (h == 0) {
         return create_uncached(pool, data, len, usual_size(pool, size), out);
@@ -364,6 +370,7 @@ void free_without_cache(struct zs_pool *pool, uint32_t h)
 
 static void free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
 {
+    ZS_PROBE2(free_slow, pool, h);
     if (!c || !cache_free_slowly(c, h)) {
         free_object(pool, h);
         cache_give_handle(pool, h);
