@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -68,6 +69,21 @@ static unsigned char_bytes(const char *s)
     return n > 1 && is_out_of_range(p[0], p[1]) ? 0 : n;
 }
 
+static bool is_control(char c)
+{
+    return (c >= 0 && c < ' ') || c == 0x7f;
+}
+
+/* One character that needs no escape, or a question mark in its place. */
+static void add_char(struct zs_text *t, const char *s, unsigned n)
+{
+    if (n == 0 || is_control(*s)) {
+        zs_text_add(t, "?");
+    } else {
+        zs_text_add(t, "%.*s", (int)n, s);
+    }
+}
+
 void zs_text_add_quoted(struct zs_text *t, const char *s)
 {
     zs_text_add(t, "\"");
@@ -78,14 +94,37 @@ void zs_text_add_quoted(struct zs_text *t, const char *s)
             zs_text_add(t, "\\%c", *s);
         } else if (*s == '\n') {
             zs_text_add(t, "\\n");
-        } else if (n == 0 || (n == 1 && (*s < ' ' || *s == 0x7f))) {
-            zs_text_add(t, "?");
         } else {
-            zs_text_add(t, "%.*s", (int)n, s);
+            add_char(t, s, n);
         }
         s += n > 0 ? n : 1;
     }
     zs_text_add(t, "\"");
+}
+
+void zs_text_add_xml(struct zs_text *t, const char *s, size_t most)
+{
+    const char *end = s + strnlen(s, most);
+
+    while (s < end) {
+        unsigned n = char_bytes(s);
+
+        n = n <= (size_t)(end - s) ? n : 0; /* cut off */
+        switch (*s) {
+        case '<':
+            zs_text_add(t, "&lt;");
+            break;
+        case '>':
+            zs_text_add(t, "&gt;");
+            break;
+        case '&':
+            zs_text_add(t, "&amp;");
+            break;
+        default:
+            add_char(t, s, n);
+        }
+        s += n > 0 ? n : 1;
+    }
 }
 
 void zs_text_add_seconds(struct zs_text *t, uint64_t ns)

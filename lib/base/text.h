@@ -31,6 +31,10 @@ void zs_text_add_number(struct zs_text *t, uint64_t value);
  * other control characters, become a question mark. */
 void zs_text_add_quoted(struct zs_text *t, const char *s);
 
+/* At most `most` bytes of a string, as the text of an XML element. What is no
+ * UTF-8 becomes a question mark, as above. */
+void zs_text_add_xml(struct zs_text *t, const char *s, size_t most);
+
 /* Nanoseconds as seconds, exactly; the same in every locale. */
 void zs_text_add_seconds(struct zs_text *t, uint64_t ns);
 

@@ -4,7 +4,7 @@
  * stats_text.c writes: the texts say what the structs say, and are what their
  * readers take.
  *
- * METRICS_CHECK  tests/tools/metrics-check, a real parser of JSON and a checker
+ * TEXT_CHECK  tests/tools/text-check, a real parser of JSON and a checker
  *                of metrics; without it (no python3) those two are skipped
  */
 #include <errno.h>
@@ -129,10 +129,10 @@ static void write_file(const char *path, const char *what)
     assert_int_equal(fclose(f), 0);
 }
 
-/* Run metrics-check; `ways`: NULL, or what is expected of a JSON text. */
+/* Run text-check; `ways`: NULL, or what is expected of a JSON text. */
 static void assert_checked(const char *ways)
 {
-    const char *tool = getenv("METRICS_CHECK");
+    const char *tool = getenv("TEXT_CHECK");
     char dir[32], of_text[64], of_ways[64], command[512];
 
     if (!tool) {
@@ -153,7 +153,7 @@ static void assert_checked(const char *ways)
     rmdir(dir);
 }
 
-/* What the structs say, as lines "value way": see metrics-check. */
+/* What the structs say, as lines "value way": see text-check. */
 static char ways[1 << 16];
 static size_t ways_len;
 

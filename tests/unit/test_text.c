@@ -77,6 +77,20 @@ static void quoted__lets_utf8_pass_and_nothing_else(void **unused)
     assert_quoted("\xff", "\"?\"");
 }
 
+static void xml__escapes_and_cuts_off(void **unused)
+{
+    char buf[64];
+    struct zs_text t;
+
+    (void)unused;
+    zs_text_init(&t, buf, sizeof(buf));
+    zs_text_add_xml(&t, "a<b>&\x01\xff\"c\xc3\xa4", 9);
+    assert_string_equal(buf, "a&lt;b&gt;&amp;??\"c"); /* and no half */
+    zs_text_init(&t, buf, sizeof(buf));
+    zs_text_add_xml(&t, "x\xc3\xa4y", 2);
+    assert_string_equal(buf, "x?");
+}
+
 static void seconds__are_exact(void **unused)
 {
     char buf[64];
@@ -96,6 +110,7 @@ int main(void)
         cmocka_unit_test(text__is_cut_off_and_its_length_told),
         cmocka_unit_test(quoted__escapes_what_json_and_labels_do),
         cmocka_unit_test(quoted__lets_utf8_pass_and_nothing_else),
+        cmocka_unit_test(xml__escapes_and_cuts_off),
         cmocka_unit_test(seconds__are_exact),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
