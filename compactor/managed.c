@@ -145,18 +145,6 @@ static void end_trickle(struct zs_managed *m)
 
 /* --- passes --- */
 
-static uint64_t gained_so_far(struct zs_arena *a)
-{
-    uint64_t released;
-
-    zs_lock_acquire(&a->lock);
-    released = a->bytes_released;
-    zs_lock_release(&a->lock);
-    return released + ZS_PAGE_BYTES * atomic_load_explicit(
-                                          &a->pages_compacted,
-                                          memory_order_relaxed);
-}
-
 static void note_outcome(struct zs_managed *m, uint64_t gained, uint64_t waste,
                          uint64_t now)
 {
@@ -210,7 +198,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
 {
     struct zs_arena *a = m->arena;
     uint64_t waste = zs_score_waste(s, zs_policy_reserve(&m->budget));
-    uint64_t before = gained_so_far(a);
+    struct zs_score after;
 
     if (is_deferred(m, waste, now) && !is_set(&m->kicked)) {
         return;
@@ -226,7 +214,8 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
-    note_outcome(m, gained_so_far(a) - before, waste, now);
+    zs_score_take(a, &after);
+    note_outcome(m, after.gained - s->gained, waste, now);
 }
 
 /* --- looks --- */

@@ -311,6 +311,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
 
     ZS_ASSERT_HELD(&a->pass_lock);
     count_figures(s, r);
+    ZS_PROBE2(pass_begin, r->blocks_scanned, r->blocks_skipped);
     tell_owners(a, true);
     zs_arena_recycle(a, RECYCLE_BLOCKS);
     n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
@@ -323,5 +324,5 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
     zs_arena_recycle(a, 0);
     pack_ends(a, s, goal, r);
     tell_owners(a, false);
-    ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
+    ZS_PROBE2(pass_end, r->blocks_chosen, r->blocks_emptied);
 }

@@ -25,6 +25,7 @@ static uint64_t add_type(const struct zs_page_type *t, struct zs_score *s)
         w.resident = w.live;
     }
     s->live += w.live;
+    s->gained += w.compacted;
     return w.resident;
 }
 
@@ -46,6 +47,7 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s)
     s->idle = less(s->resident, used);
     s->deferred = zs_grace_deferred(&a->grace);
     zs_lock_acquire(&a->lock);
+    s->gained += a->bytes_released;
     s->idle_blocks = (uint64_t)a->n_blocks_idle * ZS_BLOCK_BYTES;
     zs_lock_release(&a->lock);
 }

@@ -21,6 +21,7 @@
 #include "pace.h"
 
 enum zs_rank {
+    ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
     ZS_RANK_COMPACTOR, /* a compactor thread: its arenas and budget       */

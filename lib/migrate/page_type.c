@@ -130,6 +130,7 @@ int zs_page_type_destroy(struct zs_arena *a, zs_page_type_t type)
     zs_wait_for_readers(); /* callbacks that were looked up have returned */
     zs_set_evacuation_ops(a, type, NULL, NULL);
     zs_set_shrink_ops(a, type, NULL, NULL);
+    zs_set_figures_ops(a, type, NULL, NULL);
     zs_lock_acquire(&a->types_lock);
     a->types[type].taken = false;
     zs_lock_release(&a->types_lock);

@@ -14,9 +14,14 @@
 #include "lock.h"
 #include "page_desc.h"
 #include "zspool/movable_ops.h"
+#include "zspool/stats.h"
 
 struct zs_evacuation_ops;
+struct zs_figures_ops;
 struct zs_shrink_ops;
+struct zs_text;
+
+#define ZS_NAME_BYTES 24u /* of arenas and pools, with the zero */
 
 /* Pages that zs_page_retire() has taken: the allocator's own type. */
 #define ZS_PAGE_TYPE_RETIRED (ZS_PAGE_TYPE_MAX + 1)
@@ -35,11 +40,22 @@ struct zs_page_type {
     void *evacuation_ctx;                       /* guarded by pass_lock */
     const struct zs_shrink_ops *shrink;         /* guarded by pass_lock */
     void *shrink_ctx;                           /* guarded by pass_lock */
+    const struct zs_figures_ops *figures;       /* guarded by figures_lock */
+    void *figures_ctx;                          /* guarded by figures_lock */
     _Atomic uint64_t n_pages; /* relaxed; pages that are not FREE */
+};
+
+/* Those of ZS_COMPACT_STATS that are kept nowhere else. Relaxed; in cache
+ * lines of their own, for passes write them. */
+struct zs_compact_counters {
+    char before[64];
+    _Atomic uint64_t migrate_scanned, isolated, stall, success, fail;
+    char behind[64];
 };
 
 struct zs_arena {
     /* set once at create */
+    char name[ZS_NAME_BYTES];
     char *base;
     size_t bytes;
     uint32_t n_blocks;
@@ -96,7 +112,14 @@ struct zs_arena {
     uint64_t direct_after_ns; /* not again before */
     unsigned direct_failures; /* one after the other */
 
-    _Atomic uint64_t pages_compacted; /* relaxed; freed by moving objects */
+    /* statistics; what exists already is kept there (lib/migrate/figures.c) */
+    struct zs_compact_counters counters;
+    struct zs_histogram alloc_waits;
+    struct zs_lock figures_lock;  /* rank FIGURES */
+    struct zs_compact_stats gone; /* of owners that are gone; figures_lock */
+    /* The part of a compactor: zs_set_compactor_stats(); figures_lock */
+    void (*compactor_stats)(void *ctx, struct zs_text *text, bool as_json);
+    void *compactor_stats_ctx;
 };
 
 /* Become the arena's mover; a pass that pauses is told to end. May wait. */
@@ -112,6 +135,11 @@ static inline void zs_arena_end_pass(struct zs_arena *a)
 {
     zs_mover_ends();
     zs_lock_release(&a->pass_lock);
+}
+
+static inline void zs_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 static inline struct zs_page *zs_page(struct zs_arena *a, zs_pfn_t pfn)

@@ -108,8 +108,6 @@ static void settle(struct zs_pool *pool, struct zspage *zp, bool attach)
     }
     zs_lock_release(&cl->lock);
     if (release) {
-        atomic_fetch_add_explicit(&pool->arena->pages_compacted, zp->n_pages,
-                                  memory_order_relaxed);
         zspage_release(pool, zp);
     }
 }
@@ -463,6 +461,7 @@ static void weigh(void *ctx, struct zs_owner_weight *out)
         zs_lock_acquire(&cl->lock);
         out->live += cl->live_bytes;
         out->resident += cl->n_pages_resident * ZS_PAGE_BYTES;
+        out->compacted += cl->pages_compacted * ZS_PAGE_BYTES;
         zs_lock_release(&cl->lock);
     }
 }

@@ -139,7 +139,7 @@ static void free_limbo_locked(struct zs_pool *pool, struct zs_class *cl,
     }
     n -= zp->n_limbo;
     cl->n_limbo -= n;
-    zs_grace_uncount(&pool->arena->grace, n * zspage_slot_bytes(zp));
+    zs_grace_uncount(&pool->arena->grace, n * zspage_slot_bytes(zp), n);
 }
 
 /* True: some slots have to wait for another round. */
@@ -156,8 +156,6 @@ static bool finish_zspage(struct zs_pool *pool, struct zspage *zp,
     release = class_settle_locked(pool, cl, zp);
     zs_lock_release(&cl->lock);
     if (release) {
-        atomic_fetch_add_explicit(&pool->arena->pages_compacted, zp->n_pages,
-                                  memory_order_relaxed);
         zspage_release(pool, zp);
     }
     return again;

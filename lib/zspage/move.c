@@ -672,6 +672,7 @@ enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
     }
     zs_lock_acquire(&b.cl->lock);
     empty = zp->n_live == 0;
+    b.cl->pages_compacted += empty ? zp->n_resident_pages : 0;
     zs_lock_release(&b.cl->lock);
     return empty ? ZS_MIGRATE_DONE : ZS_MIGRATE_RETRY;
 }
