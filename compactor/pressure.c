@@ -131,13 +131,10 @@ static void group_counts(struct group g, struct zs_pressure_counts *out)
 }
 
 /* How much a total has grown. One that went back has begun anew, at a moment
- * unknown. */
+ * unknown; "unknown" itself is above all others. */
 static uint64_t growth(uint64_t before, uint64_t now)
 {
-    if (before == ZS_PRESSURE_UNKNOWN || now == ZS_PRESSURE_UNKNOWN) {
-        return 0;
-    }
-    return now > before ? now - before : 0;
+    return now > before && now != ZS_PRESSURE_UNKNOWN ? now - before : 0;
 }
 
 static void look_at_events(struct group g, struct zs_pressure_counts *before,

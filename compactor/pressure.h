@@ -23,18 +23,22 @@
  *              memory.events), memory.stat
  *   version 1  memory.limit_in_bytes, memory.usage_in_bytes, memory.failcnt,
  *              memory.stat
- * usage, events and stat only where there is a limit; stat only when it is near.
+ * Usage and events are read only where there is a limit, memory.stat only when
+ * it is near.
  *
  * Idea
  *   No file stays open. Opening one costs 5 us more than reading an open one
  *   again: at two looks a second that is nothing. In exchange there is nothing
  *   to close, nothing to inherit, and no descriptor that a daemon closes with
- *   all the others and gets again for something else. The list of groups is read anew with each look, so a process that
- *   is moved to another group is followed.
+ *   all the others and gets again for something else. The list of groups is
+ *   read with each look, so a process that is moved to another group is
+ *   followed.
  *
  * Locking: none; one thread looks (the compactor's).
  *
- * Cost: COST_LINE
+ * Cost: 6 us a file; measured 40 to 60 us a look with three groups of version 1
+ * without limits (5 files), 0.01 % of a core at two looks a second. A group
+ * with a limit is two files more, near its limit three. 130 us to open.
  *
  * Not done: what the whole machine has left (MemAvailable): without a limit the
  * stall times speak for it.

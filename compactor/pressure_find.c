@@ -92,7 +92,7 @@ static void take_group(char *line, struct place *v1, struct place *v2)
     char *path = list ? strchr(list + 1, ':') : NULL;
     struct place *v = NULL;
 
-    if (!path || path[1] != '/' || strncmp(path + 1, "/..", 3) == 0) {
+    if (!path || strncmp(path + 1, "/..", 3) == 0) {
         return; /* the last: outside of what this namespace shows */
     }
     *list++ = '\0';

@@ -25,8 +25,8 @@
  *         eighth of the limit
  *   low   min + gap, high = low + gap
  *   gap   a quarter of min or 1 % of the limit (64 MiB at most), whichever is
- *         more. (The kernel's is 0.1 %; here the compactor looks once a tick and
- *         gives back whole pageblocks, so it has to begin earlier.)
+ *         more. (The kernel's is 0.1 %; a compactor that looks once a tick and
+ *         gives back whole pageblocks has to begin earlier.)
  *
  *      limit    min        low        high
  *       8 MiB   0.35 MiB   0.44 MiB   0.53 MiB

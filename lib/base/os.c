@@ -171,7 +171,7 @@ static int os_barrier(void)
     return -errno;
 }
 
-/* As much as there is, at most `size` bytes. The number, or a negative errno. */
+/* What there is, at most `size` bytes. Their number, or a negative errno. */
 static ssize_t read_all(int fd, char *buf, size_t size)
 {
     size_t len = 0;

@@ -39,13 +39,13 @@ static void look_after_ms(unsigned ms)
 }
 
 /* Groups /a/b of version 2, with the mount's root above them. */
-#define TOP "/cg"
+#define TOP "/sys/cg"
 #define A TOP "/a"
 #define B A "/b"
 static void open_v2(void)
 {
     tree_set("/proc/self/cgroup", "0::/a/b\n");
-    tree_set("/proc/self/mountinfo", "1 0 0:1 / /cg rw - cgroup2 c rw\n");
+    tree_set("/proc/self/mountinfo", "1 0 0:1 / /sys/cg rw - cgroup2 c rw\n");
     tree_set(B "/memory.max", "max\n");
     tree_set(B "/memory.high", "max\n");
     tree_set(A "/memory.max", "max\n");
@@ -58,7 +58,8 @@ static void open_v2(void)
 static void open_v1(void)
 {
     tree_set("/proc/self/cgroup", "4:memory:/a/b\n0::/\n");
-    tree_set("/proc/self/mountinfo", "1 0 0:1 / /cg rw - cgroup c rw,memory\n");
+    tree_set("/proc/self/mountinfo",
+             "1 0 0:1 / /sys/cg rw - cgroup c rw,memory\n");
     set_number(TOP "/memory.limit_in_bytes", UINT64_C(9223372036854771712));
     set_number(A "/memory.limit_in_bytes", UINT64_C(9223372036854771712));
     set_number(B "/memory.limit_in_bytes", UINT64_C(9223372036854771712));
@@ -159,8 +160,8 @@ static void v2__nothing_above_the_mount_is_read(void **unused)
 {
     (void)unused;
     open_v2();
-    set_number("/memory.max", 10 * MIB);
-    set_number("/memory.current", 10 * MIB);
+    set_number("/sys/memory.max", 10 * MIB);
+    set_number("/sys/memory.current", 10 * MIB);
     look_after_ms(500);
     assert_max(NONE, NONE);
 }
@@ -201,7 +202,7 @@ static void v2__events_are_counted_since_the_look_before(void **unused)
     set_number(B "/memory.max", 100 * MIB);
     set_events(B "/memory.events", 5, 0);
     tree_set("/proc/self/cgroup", "0::/a/b\n");
-    tree_set("/proc/self/mountinfo", "1 0 0:1 / /cg rw - cgroup2 c rw\n");
+    tree_set("/proc/self/mountinfo", "1 0 0:1 / /sys/cg rw - cgroup2 c rw\n");
     zs_pressure_open(&p);
     look_after_ms(500);
     assert_no_events();
@@ -378,11 +379,11 @@ static void groups__deeper_than_the_list_are_left_out(void **unused)
     (void)unused;
     tree_set("/proc/self/cgroup",
              "0::/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18\n");
-    tree_set("/proc/self/mountinfo", "1 0 0:1 / /cg rw - cgroup2 c rw\n");
-    set_number("/cg/1/memory.max", 8 * MIB);
-    set_number("/cg/1/memory.current", 8 * MIB);
-    set_number("/cg/1/2/3/memory.max", 16 * MIB);
-    set_number("/cg/1/2/3/memory.current", 16 * MIB);
+    tree_set("/proc/self/mountinfo", "1 0 0:1 / /sys/cg rw - cgroup2 c rw\n");
+    set_number(TOP "/1/memory.max", 8 * MIB);
+    set_number(TOP "/1/memory.current", 8 * MIB);
+    set_number(TOP "/1/2/3/memory.max", 16 * MIB);
+    set_number(TOP "/1/2/3/memory.current", 16 * MIB);
     zs_pressure_open(&p);
     look_after_ms(500);
     assert_max(16 * MIB, 0);
@@ -392,8 +393,8 @@ static void group__is_followed_when_the_process_is_moved(void **unused)
 {
     (void)unused;
     open_v2();
-    set_number("/cg/other/memory.max", 64 * MIB);
-    set_number("/cg/other/memory.current", MIB);
+    set_number(TOP "/other/memory.max", 64 * MIB);
+    set_number(TOP "/other/memory.current", MIB);
     look_after_ms(500);
     assert_max(NONE, NONE);
     tree_set("/proc/self/cgroup", "0::/other\n");
@@ -479,6 +480,7 @@ static void stalls__without_sense_are_none(void **unused)
         "",
         "some\n",
         "some total\n",
+        "something total=500000\n",
         "some total=\n",
         "some total=x\n",
         "some avg10=0.00\nfull total=500000\n",

@@ -123,6 +123,8 @@ static void mounts__blanks_in_paths_are_octal(void **unused)
     (void)unused;
     find("0::/my group\n", "31 24 0:26 / /c\\040g rw a:1 b:2 - cgroup2 x rw\n");
     assert_found("/c g/my group", "/c g", false);
+    find("0::/my group/x\n", "31 24 0:26 /my\\040group /c rw - cgroup2 x rw\n");
+    assert_found("/c/x", "/c", false);
 }
 
 static void nothing__without_groups_or_mounts(void **unused)
