@@ -68,17 +68,20 @@ static bool is_near(struct zs_pressure_room r)
            r.room_bytes < 2 * zs_pressure_mark(r.limit_bytes);
 }
 
-/* File cache that the kernel drops before it takes anything else. */
+/* File cache, which the kernel drops before it refuses memory. */
 static uint64_t group_cache(struct group g)
 {
     char text[FILE_BYTES];
-    uint64_t bytes = 0;
+    uint64_t inactive = 0;
+    uint64_t active = 0;
 
     if (read_group(g, "memory.stat", text)) {
         (void)zs_text_keyed(
-            text, g.p->v1 ? "total_inactive_file" : "inactive_file", &bytes);
+            text, g.p->v1 ? "total_inactive_file" : "inactive_file", &inactive);
+        (void)zs_text_keyed(text, g.p->v1 ? "total_active_file" : "active_file",
+                            &active);
     }
-    return bytes;
+    return inactive + active >= inactive ? inactive + active : inactive;
 }
 
 static void keep_tighter(struct zs_pressure_room *least,

@@ -6,7 +6,7 @@
  *   group     a control group (cgroup) of the process: its own, or an ancestor
  *   own       the group that the process itself is in
  *   headroom  what a group may still be charged before its limit, with the
- *             file cache that the kernel would drop first (inactive_file)
+ *             file cache that the kernel would drop for it
  *   stall     share of time that threads wait for memory, of the kernel's
  *             pressure stall information (PSI): "some" of them, or all ("full")
  *   events    what the kernel counts of a group: its high or max was met, ...
@@ -130,9 +130,8 @@ struct zs_pressure_state { /* all zero at first */
  *                                full 5 %
  *   events    low, high, max     -             oom, oom_kill
  *
- * mark = an eighth of the limit, 512 MiB at most. Events that cost nobody time
- * or room are no more than LOW: a group whose file cache fills it up meets its
- * limit all day.
+ * mark = an eighth of the limit, 512 MiB at most. A group that file cache fills
+ * up meets its limit all day: high and max count only below two marks.
  *
  * It falls one step when ZS_PRESSURE_CALM_LOOKS looks in a row would not even
  * keep it with marks half as large again and half the stall.
@@ -142,8 +141,9 @@ struct zs_pressure_state zs_pressure_next(struct zs_pressure_state was,
 
 /*
  * Bytes to be given back so that the level falls: what is missing to 1.5 marks.
- * Where no headroom is short: 1, 4, 10 % of the footprint. Never more than the
- * footprint.
+ * Where no headroom is short: 1, 4, 10 % of the footprint at LOW, HIGH,
+ * CRITICAL, by what these figures alone ask for; nothing in a calm look. Never
+ * more than the footprint.
  */
 uint64_t zs_pressure_want_bytes(enum zs_pressure_level level,
                                 const struct zs_pressure_figures *f,

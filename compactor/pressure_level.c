@@ -70,13 +70,24 @@ static enum zs_pressure_level level_of_stall(unsigned some, unsigned full)
     return some >= SOME_LOW ? ZS_PRESSURE_LOW : ZS_PRESSURE_NONE;
 }
 
-static enum zs_pressure_level level_of_events(const uint64_t *n)
+/* Did meeting this limit matter? Not where file cache made the room. */
+static bool counts(uint64_t n, const struct zs_pressure_room *r)
 {
+    return n > 0 && (r->limit_bytes == ZS_PRESSURE_NO_LIMIT ||
+                     r->room_bytes < 2 * zs_pressure_mark(r->limit_bytes));
+}
+
+static enum zs_pressure_level
+level_of_events(const struct zs_pressure_figures *f)
+{
+    const uint64_t *n = f->events;
+
     if (n[ZS_PRESSURE_EVENT_oom] || n[ZS_PRESSURE_EVENT_oom_kill]) {
         return ZS_PRESSURE_CRITICAL;
     }
-    return n[ZS_PRESSURE_EVENT_low] || n[ZS_PRESSURE_EVENT_high] ||
-                   n[ZS_PRESSURE_EVENT_max]
+    return n[ZS_PRESSURE_EVENT_low] ||
+                   counts(n[ZS_PRESSURE_EVENT_high], &f->high) ||
+                   counts(n[ZS_PRESSURE_EVENT_max], &f->max)
                ? ZS_PRESSURE_LOW
                : ZS_PRESSURE_NONE;
 }
@@ -90,7 +101,7 @@ static enum zs_pressure_level level_of(const struct zs_pressure_figures *f,
     level = higher(level, level_of_high(&f->high, wide));
     level = higher(level, level_of_stall(f->some_percent * times,
                                          f->full_percent * times));
-    return higher(level, level_of_events(f->events));
+    return higher(level, level_of_events(f));
 }
 
 struct zs_pressure_state zs_pressure_next(struct zs_pressure_state was,
@@ -141,7 +152,7 @@ uint64_t zs_pressure_want_bytes(enum zs_pressure_level level,
         return 0;
     }
     if (want == 0) {
-        want = footprint_bytes / 100 * percent[level];
+        want = footprint_bytes / 100 * percent[level_of(f, false)];
     }
     return want < footprint_bytes ? want : footprint_bytes;
 }

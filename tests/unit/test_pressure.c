@@ -171,10 +171,14 @@ static void v2__file_cache_is_headroom(void **unused)
     (void)unused;
     open_v2();
     set_number(B "/memory.max", 32 * MIB);
-    tree_set(B "/memory.stat", "anon 5\ninactive_file %llu\nactive_file 7\n",
-             (unsigned long long)(20 * MIB));
+    tree_set(B "/memory.stat", "anon 5\ninactive_file %llu\nactive_file %llu\n",
+             (unsigned long long)(15 * MIB), (unsigned long long)(5 * MIB));
     look_after_ms(500);
     assert_max(32 * MIB, 22 * MIB);
+    tree_set(B "/memory.stat", "inactive_file 1048576\nactive_file %llu\n",
+             (unsigned long long)UINT64_MAX);
+    look_after_ms(500);
+    assert_max(32 * MIB, 3 * MIB);
     tree_set(B "/memory.stat", "inactive_file %llu\n",
              (unsigned long long)(200 * MIB)); /* not of the same moment */
     look_after_ms(500);
@@ -290,8 +294,10 @@ static void v1__cache_is_that_of_the_whole_group(void **unused)
     (void)unused;
     open_v1();
     set_number(B "/memory.limit_in_bytes", 32 * MIB);
-    tree_set(B "/memory.stat", "inactive_file 5\ntotal_inactive_file %llu\n",
-             (unsigned long long)(8 * MIB));
+    tree_set(B "/memory.stat",
+             "inactive_file 5\nactive_file 6\ntotal_inactive_file %llu\n"
+             "total_active_file %llu\n",
+             (unsigned long long)(5 * MIB), (unsigned long long)(3 * MIB));
     look_after_ms(500);
     assert_max(32 * MIB, 10 * MIB);
 }

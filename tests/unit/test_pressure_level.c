@@ -126,6 +126,23 @@ static void level__of_events(void **unused)
     }
 }
 
+/* File cache fills such a group up, and gives way. */
+static void level__of_a_limit_met_with_room_is_none(void **unused)
+{
+    struct zs_pressure_figures f = with_max(800 * MIB, 200 * MIB);
+
+    (void)unused;
+    f.events[ZS_PRESSURE_EVENT_max] = 1000;
+    assert_int_equal(level(f), ZS_PRESSURE_NONE);
+    f.max.room_bytes--;
+    assert_int_equal(level(f), ZS_PRESSURE_LOW);
+    f = with_high(800 * MIB, 200 * MIB);
+    f.events[ZS_PRESSURE_EVENT_high] = 1000;
+    assert_int_equal(level(f), ZS_PRESSURE_NONE);
+    f.high.room_bytes--;
+    assert_int_equal(level(f), ZS_PRESSURE_LOW);
+}
+
 static void level__is_the_highest_that_any_asks_for(void **unused)
 {
     struct zs_pressure_figures f = with_max(800 * MIB, 90 * MIB);
@@ -235,8 +252,17 @@ static void want__is_a_share_where_no_headroom_is_short(void **unused)
     (void)unused;
     assert_int_equal(want(with_stall(5, 0), ZS_PRESSURE_LOW), 10 * MIB);
     assert_int_equal(want(with_stall(15, 0), ZS_PRESSURE_HIGH), 40 * MIB);
-    assert_int_equal(want(with_max(800 * MIB, 500 * MIB), ZS_PRESSURE_CRITICAL),
-                     100 * MIB);
+    assert_int_equal(want(with_stall(15, 15), ZS_PRESSURE_CRITICAL), 100 * MIB);
+}
+
+/* While a level is only kept, a short stall must not empty a whole cache. */
+static void want__is_nothing_in_a_calm_look(void **unused)
+{
+    (void)unused;
+    assert_int_equal(want(quiet(), ZS_PRESSURE_CRITICAL), 0);
+    assert_int_equal(want(with_stall(5, 0), ZS_PRESSURE_CRITICAL), 10 * MIB);
+    assert_int_equal(want(with_max(800 * MIB, 120 * MIB), ZS_PRESSURE_CRITICAL),
+                     30 * MIB);
 }
 
 static void want__is_nothing_without_pressure(void **unused)
@@ -265,12 +291,14 @@ int main(void)
         cmocka_unit_test(level__of_the_headroom_to_high),
         cmocka_unit_test(level__of_stalls),
         cmocka_unit_test(level__of_events),
+        cmocka_unit_test(level__of_a_limit_met_with_room_is_none),
         cmocka_unit_test(level__is_the_highest_that_any_asks_for),
         cmocka_unit_test(state__rises_at_once_and_falls_step_by_step),
         cmocka_unit_test(state__does_not_flap),
         cmocka_unit_test(state__is_kept_between_the_marks),
         cmocka_unit_test(want__is_what_misses_to_where_the_level_falls),
         cmocka_unit_test(want__is_a_share_where_no_headroom_is_short),
+        cmocka_unit_test(want__is_nothing_in_a_calm_look),
         cmocka_unit_test(want__is_nothing_without_pressure),
         cmocka_unit_test(want__is_never_more_than_the_footprint),
     };
