@@ -59,8 +59,8 @@ enum zs_pressure_level {
  * @param ctx         what was given together with the function
  * @param level       how short memory is
  * @param want_bytes  bytes to be freed so that the level falls, at most what
- *                    the arena keeps; an estimate. 0 with ZS_PRESSURE_NONE, and when
- *                    the last look found nothing to be short any more
+ *                    the arena keeps; an estimate. 0 with ZS_PRESSURE_NONE,
+ *                    and when the last look found nothing short any more
  */
 typedef void zs_pressure_fn(void *ctx, enum zs_pressure_level level,
                             uint64_t want_bytes);
