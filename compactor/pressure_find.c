@@ -19,7 +19,7 @@
  *   Of the two versions one has the memory controller, and only there are
  *   limits; stall times are in version 2 even without it.
  *
- * Cost: 40 us and 1 MiB of address space for the mounts, when opened and when
+ * Cost: 30 us and 1 MiB of address space for the mounts, when opened and when
  * the process has changed its group.
  */
 #include <stdio.h>
