@@ -188,6 +188,45 @@ static int os_barrier(void)
     return -errno;
 }
 
+/* What there is, at most `size` bytes. Their number, or a negative errno. */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+    size_t len = 0;
+
+    while (len < size) {
+        ssize_t n = read(fd, buf + len, size - len);
+
+        if (n == 0) {
+            break;
+        }
+        if (n > 0) {
+            len += (size_t)n;
+        } else if (errno != EINTR) {
+            return -errno;
+        }
+    }
+    return (ssize_t)len;
+}
+
+static int os_read_file(const char *path, char *buf, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    n = read_all(fd, buf, size);
+    close(fd);
+    if (n >= 0 && (size_t)n == size) {
+        return -EFBIG;
+    }
+    if (n >= 0) {
+        buf[n] = '\0';
+    }
+    return (int)n;
+}
+
 struct zs_os zs_os = {
     .reserve = os_reserve,
     .unreserve = os_unreserve,
@@ -202,4 +241,5 @@ struct zs_os zs_os = {
     .thread_switches = os_thread_switches,
     .thread_start = os_thread_start,
     .barrier = os_barrier,
+    .read_file = os_read_file,
 };

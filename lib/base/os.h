@@ -40,6 +40,9 @@ struct zs_os {
     /* Every thread of the process executes a full fence before this returns. 0
      * or a negative errno. */
     int (*barrier)(void);
+    /* Read a small file, whole, and end it with a zero byte. Its length, at
+     * most size - 1; or a negative errno, -EFBIG if it is longer. */
+    int (*read_file)(const char *path, char *buf, size_t size);
 };
 
 extern struct zs_os zs_os;
