@@ -62,6 +62,36 @@ struct zs_pool_stats {
     ZS_POOL_STATS(ZS_STATS_FIELD_)
 };
 
+/** A histogram's size: eight buckets for each power of two up to 2^37 (as
+ *  nanoseconds, 137 s); what is above is in the last one. */
+#define ZS_HISTOGRAM_OCTAVES 37
+#define ZS_HISTOGRAM_BUCKETS (8 * (ZS_HISTOGRAM_OCTAVES - 2))
+
+/** What a histogram has counted. Values are nanoseconds unless its description
+ *  says otherwise. */
+struct zs_histogram_figures {
+    uint64_t n;   /**< values: the sum of the buckets */
+    uint64_t sum; /**< of the values */
+    uint64_t max; /**< the greatest value, 0: none */
+    uint64_t buckets[ZS_HISTOGRAM_BUCKETS];
+};
+
+/** The greatest value that bucket `i` counts: its values are above the limit of
+ *  bucket i - 1. UINT64_MAX for the last one, and behind it. */
+ZS_API uint64_t zs_histogram_bucket_limit(unsigned i);
+
+/**
+ * The value that `p` percent of the values are not above: the upper end of the
+ * bucket it lies in, so at most an eighth too great, and never above the
+ * greatest value.
+ *
+ * @param p  percent; below 0 is 0 (the first value's bucket), above 100 is 100
+ *           (the greatest value).
+ * @return   0 when nothing has been counted.
+ */
+ZS_API uint64_t zs_histogram_percentile(const struct zs_histogram_figures *f,
+                                        double p);
+
 /** Statistics of an arena and everything in it. Cost: one short lock. */
 ZS_API void zs_arena_stats(struct zs_arena *arena, struct zs_arena_stats *out);
 
