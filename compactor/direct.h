@@ -7,8 +7,8 @@
  * section; it becomes the arena's mover, so a pass that pauses ends first, and
  * that may have been enough.
  *
- * Whoever has compacted for nothing is not followed by others for a while: 1, 2,
- * 4 ... 1,024 ms.
+ * Whoever has compacted for nothing is not followed by others for a while: 1,
+ * 2, 4 ... 1,024 ms.
  */
 #ifndef ZS_COMPACTOR_DIRECT_H
 #define ZS_COMPACTOR_DIRECT_H

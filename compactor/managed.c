@@ -209,8 +209,8 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
         zs_pass_consolidate(a);
     } else {
         zs_pass_drop_caches(a);
-        run_whole_pass(m, blocks_to_keep(m, s->idle_blocks,
-                                         now - m->ticked_ns));
+        run_whole_pass(m,
+                       blocks_to_keep(m, s->idle_blocks, now - m->ticked_ns));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
@@ -274,9 +274,9 @@ void zs_managed_look(struct zs_managed *m)
     atomic_store_explicit(&m->kicked, false, memory_order_relaxed);
     owe(m);
     now = zs_os.now_ns();
-    m->due_ns = now + (m->share_percent > 0 && m->fruitless == 0
-                           ? m->owed_ns
-                           : m->shared->tick_ns);
+    m->due_ns =
+        now + (m->share_percent > 0 && m->fruitless == 0 ? m->owed_ns
+                                                         : m->shared->tick_ns);
     set_wake_mark(m);
 }
 

@@ -137,8 +137,7 @@ static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
     size_t step = goal->together != 0 ? goal->together : n;
 
     for (size_t i = 0; i < n && !is_late(a, goal); i += step) {
-        evacuate_together(a, victims + i, n - i < step ? n - i : step, goal,
-                          r);
+        evacuate_together(a, victims + i, n - i < step ? n - i : step, goal, r);
     }
 }
 

@@ -168,8 +168,8 @@ uint64_t zs_policy_keep(const struct zs_compact_budget *b, uint64_t idle,
     }
     beyond >>= halvings;
     /* of a half that is under way, a part: straight, a little too much */
-    beyond -= (uint64_t)((double)beyond / 2 *
-                         (double)(passed_ns % b->decay_ns) /
-                         (double)b->decay_ns);
+    beyond -=
+        (uint64_t)((double)beyond / 2 * (double)(passed_ns % b->decay_ns) /
+                   (double)b->decay_ns);
     return (idle < reserve ? idle : reserve) + beyond;
 }

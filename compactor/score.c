@@ -20,8 +20,8 @@ static uint64_t add_type(const struct zs_page_type *t, struct zs_score *s)
     if (t->evacuation) {
         t->evacuation->weigh(t->evacuation_ctx, &w);
     } else if (!t->shrink || !t->shrink->withhold) {
-        w.live = ZS_PAGE_BYTES * atomic_load_explicit(&t->n_pages,
-                                                      memory_order_relaxed);
+        w.live = ZS_PAGE_BYTES *
+                 atomic_load_explicit(&t->n_pages, memory_order_relaxed);
         w.resident = w.live;
     }
     s->live += w.live;
@@ -41,8 +41,8 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s)
     }
     withheld = atomic_load_explicit(&b->withheld, memory_order_relaxed);
     metadata = atomic_load_explicit(&b->metadata, memory_order_relaxed);
-    s->footprint = less(atomic_load_explicit(&b->used, memory_order_relaxed),
-                        withheld);
+    s->footprint =
+        less(atomic_load_explicit(&b->used, memory_order_relaxed), withheld);
     s->resident = less(s->footprint, metadata);
     s->idle = less(s->resident, used);
     s->deferred = zs_grace_deferred(&a->grace);

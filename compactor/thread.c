@@ -5,8 +5,8 @@
  * Idea
  *   The thread sleeps on a semaphore until the first of its arenas is due, or
  *   until somebody posts: a kick, an arena that has grown (from any thread,
- *   holding any lock), a stop. Then it looks at those that are due, one after the
- *   other. A pass in progress asks at its points whether it is to end.
+ *   holding any lock), a stop. Then it looks at those that are due, one after
+ *   the other. A pass in progress asks at its points whether it is to end.
  *
  * Locking: `shared.lock` (rank COMPACTOR) guards the list of arenas and the
  * budget; it is not held during a look. `busy` says which arena is being looked
@@ -293,8 +293,7 @@ int zs_compactor_stats(struct zs_compactor *c, struct zs_arena *arena,
     m = find_locked(c, arena);
     if (m) {
 #define READ_FIGURE(name, text)                                                \
-    out->name =                                                                \
-        atomic_load_explicit(&m->stats.name, memory_order_relaxed);
+    out->name = atomic_load_explicit(&m->stats.name, memory_order_relaxed);
         ZS_COMPACTOR_STATS(READ_FIGURE)
 #undef READ_FIGURE
     }

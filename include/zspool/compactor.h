@@ -166,7 +166,7 @@ ZS_API ZS_MUST_CHECK int zs_page_retire(struct zs_arena *arena, zs_pfn_t page,
     X(blocks_chosen, "pageblocks that a pass would empty")                     \
     X(bytes_to_move, "live bytes in those")                                    \
     X(bytes_gained, "bytes that packing everything live would give back")      \
-    X(waste_bytes, "resident memory that is not live, empty pageblocks too")  \
+    X(waste_bytes, "resident memory that is not live, empty pageblocks too")   \
     X(waste_permille, "the same, in thousandths of the resident memory")
 
 #define ZS_COMPACT_ESTIMATE_(name, text) uint64_t name;
@@ -208,8 +208,9 @@ struct zs_compact_budget {
      *  100,000. Copying ends at half of it. One object is the least: objects
      *  of hundreds of KiB take longer. */
     uint64_t step_ns;
-    uint32_t step_bytes;   /**< most bytes moved in a step. 0: 64 KiB */
-    uint32_t step_objects; /**< most objects moved in a step. 0: 256, the most */
+    uint32_t step_bytes; /**< most bytes moved in a step. 0: 64 KiB */
+    uint32_t
+        step_objects; /**< most objects moved in a step. 0: 256, the most */
 
     /** Empty pageblocks that keep their memory for the next burst, in bytes.
      *  0: 4 MiB. ZS_RESERVE_NOTHING: none */

@@ -33,9 +33,9 @@
 
 #include "histogram.h"
 
-#define ZS_STEP_NS UINT64_C(100000)   /* defaults of the limits below */
+#define ZS_STEP_NS UINT64_C(100000) /* defaults of the limits below */
 #define ZS_STEP_BYTES (64u * 1024)
-#define ZS_STEP_OBJECTS 256u          /* also the most */
+#define ZS_STEP_OBJECTS 256u /* also the most */
 
 struct zs_pace {
     /* Limits of a step; relaxed, anybody sets them at any time. */

@@ -13,8 +13,8 @@
 
 /* What an owner's pages hold. */
 struct zs_owner_weight {
-    uint64_t live;     /* bytes of live objects */
-    uint64_t resident; /* bytes of its pages that have memory */
+    uint64_t live;      /* bytes of live objects */
+    uint64_t resident;  /* bytes of its pages that have memory */
     uint64_t compacted; /* bytes of pages that moves have emptied, ever */
 };
 

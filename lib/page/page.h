@@ -103,8 +103,8 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
 
 /* An allocation has met the limit: compact a little, if somebody offers that
- * (compactor/direct.h) and the caller may wait: it holds no lock, and is no mover
- * and in no read section. True: try again. */
+ * (compactor/direct.h) and the caller may wait: it holds no lock, and is no
+ * mover and in no read section. True: try again. */
 bool zs_arena_try_direct(struct zs_arena *a);
 
 /* Movers stop here and flush: since the last flush they have left as much

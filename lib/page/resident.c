@@ -69,8 +69,8 @@ bool zs_arena_try_direct(struct zs_arena *a)
     zs_direct_fn *direct =
         atomic_load_explicit(&a->direct, memory_order_acquire);
 
-    return direct && a->budget.limit != 0 && !zs_is_mover() &&
-           !zs_may_read() && direct(a);
+    return direct && a->budget.limit != 0 && !zs_is_mover() && !zs_may_read() &&
+           direct(a);
 }
 
 int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes)

@@ -151,8 +151,8 @@ static void place_retire(struct zs_pool *pool, const struct place *p)
 static unsigned take_part(struct zs_pool *pool, unsigned n,
                           enum zs_page_use use, zs_pfn_t *first)
 {
-    while (n > 0 && zs_pages_alloc_for(pool->arena, pool->type, n, use,
-                                       first) != 0) {
+    while (n > 0 &&
+           zs_pages_alloc_for(pool->arena, pool->type, n, use, first) != 0) {
         n /= 2;
     }
     return n;

@@ -309,8 +309,7 @@ static unsigned copies_to_look(const struct batch *b)
 /* Has the step taken its time? What is not copied by then is for the next. */
 static bool is_over(const struct batch *b, unsigned look_each)
 {
-    return b->n_copied > 0 && b->n_copied % look_each == 0 &&
-           zs_step_is_over();
+    return b->n_copied > 0 && b->n_copied % look_each == 0 && zs_step_is_over();
 }
 
 static void copy_batch(struct batch *b)
