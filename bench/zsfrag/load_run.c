@@ -159,6 +159,12 @@ static void exact_look(struct load *l, struct load_detail *out)
     l->looking += load_now() - begin;
 }
 
+void load_end_of_fill(struct load *l)
+{
+    l->is_full = true;
+    exact_look(l, &l->result->fill);
+}
+
 /* --- objects --- */
 
 static const void *bytes_of(const struct load *l, uint32_t key)
@@ -210,8 +216,7 @@ static void make_room(struct load *l, uint32_t len)
 {
     while (l->n > 0 && (l->live + len > l->target || l->n == l->room)) {
         if (!l->is_full) {
-            l->is_full = true;
-            exact_look(l, &l->result->fill);
+            load_end_of_fill(l);
         }
         if (l->shape->kind == LOAD_CACHE) {
             drop_oldest(l);

@@ -61,6 +61,8 @@ void load_drop_random(struct load *l);
 /* Look at the footprint, quickly; every MiB put, and when asked for. */
 void load_sample(struct load *l);
 double load_others_cpu(void);
+/* From here on there is a peak. */
+void load_end_of_fill(struct load *l);
 
 /* The rising and falling load. */
 void load_tide(struct load *l);

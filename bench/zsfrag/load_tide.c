@@ -76,10 +76,10 @@ void load_tide(struct load *l)
     struct load_result *r = l->result;
 
     rise_to(l, l->target / 2);
+    load_end_of_fill(l);
     (void)rest(l);
     for (unsigned i = 0; i < CYCLES; i++) {
         rise_to(l, l->target);
-        l->is_full = true;
         (void)rest(l);
         fall_to(l, l->target / 2);
         r->follow_seconds[r->n_halvings++] = rest(l);
