@@ -85,6 +85,8 @@ struct zs_arena;
 /** How long things took, in nanoseconds. */
 #define ZS_ARENA_HISTOGRAMS(X)                                                 \
     X(reader_delay, "what memory has waited for its readers")                  \
+    X(step, "how long a mover has held locks, or a zspage closed to writers")  \
+    X(step_switched, "the same, of steps that met a context switch")           \
     X(alloc_wait, "what allocations have waited for a lock or for memory")
 
 #define ZS_STATS_FIELD_(name, text) uint64_t name;
