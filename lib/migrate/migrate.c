@@ -332,6 +332,7 @@ static bool migrate_once(struct zs_arena *a, struct batch *b,
         }
         ZS_STEP(ZS_STEP_PAGE_DST);
         migrate_run(a, b, b->pages + done, len, dst, mode);
+        zs_pace_point(&a->pace);
         done += len;
     }
     return true;

@@ -11,6 +11,13 @@
 
 #include "page.h"
 
+/* What an owner's pages hold. */
+struct zs_owner_weight {
+    uint64_t live;      /* bytes of live objects */
+    uint64_t resident;  /* bytes of its pages that have memory */
+    uint64_t compacted; /* bytes of pages that moves have emptied, ever */
+};
+
 /*
  * The narrow interface by which an owner may offer to move its *objects*, so
  * that a pageblock is emptied without moving free slots along.
@@ -47,6 +54,8 @@ struct zs_evacuation_ops {
     /* A pass begins, or ends; what the owner gives back meanwhile it may give
      * back at its end, together. */
     void (*pass)(void *ctx, bool begins);
+    /* The sums over all its pages; from counters, in microseconds. */
+    void (*weigh)(void *ctx, struct zs_owner_weight *out);
     /* Objects and bytes moved since the beginning. */
     void (*count_moved)(void *ctx, uint64_t *objects, uint64_t *bytes);
 };

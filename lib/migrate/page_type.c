@@ -81,10 +81,10 @@ void zs_set_evacuation_ops(struct zs_arena *a, zs_page_type_t type,
     struct zs_page_type *t = &a->types[type];
 
     zs_may_wait(__func__); /* a pass waits for readers under pass_lock */
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     t->evacuation = ops;
     t->evacuation_ctx = ctx;
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
 }
 
 void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
@@ -93,10 +93,10 @@ void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
     struct zs_page_type *t = &a->types[type];
 
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     t->shrink = ops;
     t->shrink_ctx = ctx;
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
 }
 
 /* No more look-ups. */

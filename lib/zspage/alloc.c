@@ -165,19 +165,32 @@ __attribute__((noinline)) static void scrape_together(struct zs_pool *pool,
     note_wait(pool, since);
 }
 
-int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
-                 size_t len, size_t size, uint32_t *word)
+/* Try again as long as something that is out may have been found. */
+static int place_anyhow(struct zs_pool *pool, size_t size, uint32_t *h,
+                        struct zspage **zp, unsigned *idx)
 {
     uint32_t given = *h;
-    struct zspage *zp;
-    unsigned idx;
-    int err = place(pool, size, h, &zp, &idx);
+    int err = place(pool, size, h, zp, idx);
 
     if (err) {
         scrape_together(pool, err);
         *h = given;
-        err = place(pool, size, h, &zp, &idx);
+        err = place(pool, size, h, zp, idx);
     }
+    if (err == -ENOMEM && zs_arena_try_direct(pool->arena)) {
+        *h = given;
+        err = place(pool, size, h, zp, idx);
+    }
+    return err;
+}
+
+int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
+                 size_t len, size_t size, uint32_t *word)
+{
+    struct zspage *zp;
+    unsigned idx;
+    int err = place_anyhow(pool, size, h, &zp, &idx);
+
     if (err) {
         return err;
     }
