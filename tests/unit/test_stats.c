@@ -434,6 +434,14 @@ static struct zs_compact_stats compact_stats(void)
     return s;
 }
 
+static struct zs_arena_histograms histograms(void)
+{
+    struct zs_arena_histograms h;
+
+    zs_arena_histograms(arena, &h);
+    return h;
+}
+
 static void compact_stats__count_what_a_pass_does(void **unused)
 {
     struct zs_compact_stats before, after;
@@ -457,6 +465,7 @@ static void compact_stats__count_what_a_pass_does(void **unused)
     assert_true(after.pages_compacted >= N / 4 / 3);
     assert_true(after.deferred_releases >= r.objects_moved);
     assert_int_equal(after.compact_stall, 0);
+    assert_true(histograms().step.n > 0);
 }
 
 static void compact_stats__count_isolated_pages(void **unused)
@@ -531,14 +540,6 @@ static void deferred_releases__count_each_thing_that_waited(void **unused)
     wait_for_rounds();
     wait_for_rounds(); /* what was put back into the next one */
     assert_int_equal(compact_stats().deferred_releases - before, 12);
-}
-
-static struct zs_arena_histograms histograms(void)
-{
-    struct zs_arena_histograms h;
-
-    zs_arena_histograms(arena, &h);
-    return h;
 }
 
 static void reader_delay__has_a_value_for_each_grace_period(void **unused)
