@@ -314,17 +314,17 @@ ZS_API void zs_compactor_resume(struct zs_compactor *compactor);
 ZS_API void zs_compactor_stop(struct zs_compactor *compactor);
 
 #define ZS_COMPACTOR_STATS(X)                                                  \
-    X(looks, "times that the arena's figures were looked at")                  \
-    X(passes, "passes begun")                                                  \
-    X(passes_ended_early, "of those, ended before they were through")          \
-    X(passes_deferred, "passes left out because the last ones gained nothing") \
-    X(wakes, "looks because memory was taken")                                 \
-    X(pressure_level, "how short memory was last: enum zs_pressure_level")     \
-    X(cpu_ns, "processor time of the thread for this arena")                   \
-    X(paused_ns, "time that passes have paused")                               \
-    X(share_percent, "share of a processor of the last look, 0: no work")      \
+    X(looks, "times that the arena's figures were looked at, ever")            \
+    X(wakes, "of those, because memory was taken, ever")                       \
+    X(passes, "passes begun, ever")                                            \
+    X(passes_ended_early, "of those, ended before they were through, ever")    \
+    X(passes_deferred, "left out, for the last ones gained nothing, ever")     \
+    X(cpu_ns, "processor time of the thread for this arena, ever")             \
+    X(paused_ns, "time that passes have paused, ever")                         \
+    X(share_percent, "share of a processor at the last look, 0: no work")      \
     X(waste_permille, "waste at the last look, in thousandths of resident")    \
-    X(reserve_bytes, "memory of empty pageblocks that is kept")
+    X(reserve_bytes, "memory of empty pageblocks that is kept")                \
+    X(pressure_level, "how short memory was last: enum zs_pressure_level")
 
 #define ZS_COMPACTOR_FIELD_(name, text) uint64_t name;
 struct zs_compactor_stats {
