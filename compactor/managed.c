@@ -17,8 +17,8 @@
 #define SCORE_NS UINT64_C(5000000) /* between two scores in a pass */
 #define MIN_PAUSE_NS UINT64_C(1000000)
 #define VICTIMS_TOGETHER 4u
-#define WAKE_SHARE 128u /* of the footprint: so much may be taken unseen */
-#define MIN_WAKE_BYTES (UINT64_C(2) << 20)
+#define WAKE_SHARE 512u /* of the footprint: so much may be taken unseen */
+#define MIN_WAKE_BYTES (UINT64_C(1) << 20)
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -130,11 +130,13 @@ static void owe(struct zs_managed *m)
                      : m->owed_ns + used * (100 - share) / share;
 }
 
+/* What waits for readers need not wait for the end of the pause as well. */
 static void pause_now(struct zs_managed *m)
 {
-    uint64_t begin = zs_os.now_ns();
-    uint64_t slept;
+    uint64_t begin, slept;
 
+    zs_grace_flush(&m->arena->grace);
+    begin = zs_os.now_ns();
     zs_compactor_sleep(m->shared, begin + m->owed_ns);
     slept = zs_os.now_ns() - begin;
     count(&m->stats.paused_ns, slept);
@@ -196,7 +198,10 @@ static void note_outcome(struct zs_managed *m, uint64_t gained, uint64_t waste,
 /* Has it been tried, and is there no more waste than then? */
 static bool is_deferred(struct zs_managed *m, uint64_t waste, uint64_t now)
 {
+    bool unblocked = atomic_exchange_explicit(&m->arena->unblocked, false,
+                                              memory_order_relaxed);
     bool deferred = m->fruitless > 0 && now < m->deferred_until_ns &&
+                    !unblocked &&
                     waste <= m->deferred_waste + m->deferred_waste / 8;
 
     count(&m->stats.passes_deferred, deferred);
