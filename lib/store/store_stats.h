@@ -30,9 +30,14 @@ struct zs_store_counters {
     struct zs_stats_stripe stripes[ZS_THREAD_NUMBERS];
 };
 
-/* Note in *change that values like `v` came (n 1) or went (n -1). */
+/* Note in *change that values like `v` came (n 1) or went (n -1), whose object
+ * has `beside` more bytes than header and payload. */
 void zs_stats_note(struct zs_store_stats *change, const struct zs_value *v,
-                   int n);
+                   size_t beside, int n);
+
+/* The same for one part of a value in parts. */
+void zs_stats_note_part(struct zs_store_stats *change,
+                        const struct zs_value *part, size_t beside, int n);
 
 /* Add a change to the calling thread's stripe. */
 void zs_stats_commit(struct zs_store_counters *counters,

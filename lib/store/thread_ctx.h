@@ -14,7 +14,7 @@
 #include "codec.h"
 
 /* A work buffer above this is given back right after its use. */
-#define ZS_WORK_BUFFER_KEEP_BYTES ((size_t)256 * 1024)
+#define ZS_WORK_BUFFER_KEEP_BYTES ((size_t)512 * 1024)
 
 #define ZS_THREAD_NUMBERS 64u
 

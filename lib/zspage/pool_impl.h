@@ -16,6 +16,7 @@
  *   move.c       moving the objects of one zspage
  *   compact.c    evacuation interface: look, detach, move, consolidate, trim
  *   page_ops.c   movable_ops of zspage pages
+ *   for_store.c  objects of several pieces; handles without an object
  *   pin.c        zs_pin, zs_unpin, and who holds pins
  *   pool.c       create, destroy, statistics
  *   dump.c       a table for people
@@ -367,6 +368,14 @@ uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func);
  * word. */
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
                  size_t len, size_t size, uint32_t *word);
+
+/* The object of a live handle is at `word` from now on, where place_object()
+ * has pinned it; its old slot waits for readers. In a read section. */
+void object_switch_to(struct zs_pool *pool, uint32_t h, uint32_t word,
+                      const char *func);
+/* The same for a word that leads to no object. */
+void object_leave(struct zs_pool *pool, uint32_t h, uint32_t word,
+                  const char *func);
 
 /* --- page_ops.c, compact.c --- */
 

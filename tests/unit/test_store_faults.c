@@ -212,10 +212,10 @@ static void put__at_the_limit_fails_and_keeps_every_value(void **unused)
         n++;
         assert_true(n < MOST);
     }
-    assert_int_equal(err, -ENOMEM);
+    assert_int_equal(err, -ENOSPC);
     assert_true(n * LEN > (size_t)4 * 1024 * 1024);
     assert_int_equal(zs_store_replace(store, handles[0], noise, 100 * LEN),
-                     -ENOMEM);
+                     -ENOSPC);
     for (size_t i = 0; i < n; i++) {
         check_value(store, handles[i], noise + i * 100, LEN);
     }
