@@ -11,6 +11,7 @@
 #ifndef ZS_LIB_CODEC_H
 #define ZS_LIB_CODEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "zspool/store.h"
@@ -48,6 +49,29 @@ struct zs_codec {
      * and dst is read or written. 0, -EBADMSG or -ENOMEM. */
     int (*decompress)(void *decompressor, const void *src, size_t src_len,
                       void *dst, size_t len);
+
+    /*
+     * Dictionaries: bytes that both sides know beforehand. dict_create NULL:
+     * the codec has none, and the members after it are NULL, too.
+     *
+     * A prepared dictionary is made once, for one level (of resolve_level()),
+     * and copies what it needs of `content`. It is never changed after that:
+     * any number of threads use it at once. NULL: no memory, or `content` is
+     * no dictionary of this codec. dict_bytes() is all the memory it keeps.
+     */
+    bool dict_is_plain; /* content is any bytes; else in zstd's format */
+    void *(*dict_create)(const void *content, size_t len, int level);
+    void (*dict_destroy)(void *dict);
+    size_t (*dict_bytes)(const void *dict);
+
+    /* compress() and decompress() with a prepared dictionary; what one makes
+     * only the other undoes, with a dictionary of the same content. With
+     * another one the result is any bytes, or -EBADMSG. */
+    int (*compress_with)(void *compressor, const void *dict, const void *src,
+                         size_t len, void *dst, size_t *out);
+    int (*decompress_with)(void *decompressor, const void *dict,
+                           const void *src, size_t src_len, void *dst,
+                           size_t len);
 };
 
 extern const struct zs_codec zs_codec_lz4;

@@ -6,9 +6,18 @@
  * LZ4_compress_default() costs (which puts its 16 KiB state on the stack). The
  * room for the result is always the whole bound: lz4 then runs the variant
  * without a check per sequence. Decompression needs no state.
+ *
+ * A prepared dictionary is a stream that has loaded it. A compressor looks
+ * into it beside its own table (it "attaches" the other stream), which for a
+ * record of 100 bytes takes 150 ns; copying the stream, 16 KiB, to the
+ * compressor first would take 380. liblz4 1.9 has the function for this but
+ * exports it not, so attach() writes the two fields itself where the library
+ * that runs is exactly the one whose header this was compiled with. Any other
+ * one gets copies.
  */
 #include <errno.h>
 #include <lz4.h>
+#include <string.h>
 
 #include "check.h"
 #include "codec.h"
@@ -16,6 +25,8 @@
 
 #define LEVEL_DEFAULT 1
 #define LEVEL_MAX 65537
+#define DICT_MAX_BYTES 65536u /* as far back as a match can reach */
+#define DICT_MIN_BYTES 8      /* lz4 loads nothing of less */
 
 _Static_assert(ZS_MAX_VALUE_BYTES <= LZ4_MAX_INPUT_SIZE,
                "lengths of values fit lz4's int");
@@ -64,6 +75,89 @@ static int lz4_decompress(void *decompressor, const void *src, size_t src_len,
     return n >= 0 && (size_t)n == len ? 0 : -EBADMSG;
 }
 
+struct lz4_dict {
+    LZ4_stream_t stream; /* has loaded `content` */
+    int level;
+    int len;
+    char content[];
+};
+
+static void *lz4_dict_create(const void *content, size_t len, int level)
+{
+    size_t kept = len < DICT_MAX_BYTES ? len : DICT_MAX_BYTES;
+    struct lz4_dict *d = zs_os.alloc(sizeof(*d) + kept);
+
+    if (d == NULL) {
+        return NULL;
+    }
+    d->level = level;
+    d->len = (int)kept;
+    memcpy(d->content, (const char *)content + (len - kept), kept);
+    LZ4_initStream(&d->stream, sizeof(d->stream));
+    LZ4_loadDict(&d->stream, d->content, d->len);
+    return d;
+}
+
+static void lz4_dict_destroy(void *dict)
+{
+    zs_os.free(dict);
+}
+
+static size_t lz4_dict_bytes(const void *dict)
+{
+    const struct lz4_dict *d = dict;
+
+    return sizeof(*d) + (size_t)d->len;
+}
+
+static bool can_attach(void)
+{
+    return LZ4_VERSION_NUMBER / 100 == 109 &&
+           LZ4_versionNumber() == LZ4_VERSION_NUMBER;
+}
+
+/* Have the stream's next block begin with the dictionary. */
+static void attach(LZ4_stream_t *stream, const struct lz4_dict *d)
+{
+    if (!can_attach() || d->len < DICT_MIN_BYTES) {
+        memcpy(stream, &d->stream, sizeof(*stream));
+        return;
+    }
+    LZ4_resetStream_fast(stream);
+    stream->internal_donotuse.dictCtx = &d->stream.internal_donotuse;
+    if (stream->internal_donotuse.currentOffset == 0) {
+        /* 0 in a table is "no match": positions begin beyond any distance. */
+        stream->internal_donotuse.currentOffset = DICT_MAX_BYTES;
+    }
+}
+
+static int lz4_compress_with(void *compressor, const void *dict,
+                             const void *src, size_t len, void *dst,
+                             size_t *out)
+{
+    const struct lz4_dict *d = dict;
+    int n;
+
+    attach(compressor, d);
+    n = LZ4_compress_fast_continue(compressor, src, dst, (int)len,
+                                   LZ4_compressBound((int)len), d->level);
+    ZS_CHECK(n > 0); /* cannot fail with room for the bound */
+    *out = (size_t)n;
+    return 0;
+}
+
+static int lz4_decompress_with(void *decompressor, const void *dict,
+                               const void *src, size_t src_len, void *dst,
+                               size_t len)
+{
+    const struct lz4_dict *d = dict;
+    int n = LZ4_decompress_safe_usingDict(src, dst, (int)src_len, (int)len,
+                                          d->content, d->len);
+
+    (void)decompressor;
+    return n >= 0 && (size_t)n == len ? 0 : -EBADMSG;
+}
+
 const struct zs_codec zs_codec_lz4 = {
     .id = ZS_CODEC_LZ4,
     .name = "lz4",
@@ -74,4 +168,10 @@ const struct zs_codec zs_codec_lz4 = {
     .compressor_destroy = lz4_compressor_destroy,
     .compress = lz4_compress,
     .decompress = lz4_decompress,
+    .dict_is_plain = true,
+    .dict_create = lz4_dict_create,
+    .dict_destroy = lz4_dict_destroy,
+    .dict_bytes = lz4_dict_bytes,
+    .compress_with = lz4_compress_with,
+    .decompress_with = lz4_decompress_with,
 };

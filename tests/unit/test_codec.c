@@ -8,14 +8,17 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+#include <zdict.h>
 
 #include "codec.h"
+#include "os.h"
 
 /* A codec at one level, and what one thread needs to use it. */
 struct user {
@@ -329,6 +332,225 @@ static void decompress__survives_garbage(void **unused)
     }
 }
 
+/* --- dictionaries --- */
+
+#define DICT_BYTES 16384u
+
+/* A codec with a dictionary of text, in the format that it wants. */
+struct dict_user {
+    struct user u;
+    void *dict;
+};
+
+static bool dict_user_create(enum zs_codec_id id, struct dict_user *du)
+{
+    size_t sizes[256];
+    unsigned char *samples;
+    unsigned char content[DICT_BYTES];
+    size_t n;
+
+    du->u = user_create(id, 0);
+    if (du->u.codec->dict_create == NULL) {
+        user_destroy(&du->u);
+        return false;
+    }
+    for (size_t i = 0; i < 256; i++) {
+        sizes[i] = 512;
+    }
+    samples = text(256 * (size_t)512);
+    n = ZDICT_trainFromBuffer(content, DICT_BYTES, samples, sizes, 256);
+    assert_false(ZDICT_isError(n));
+    free(samples);
+    du->dict = du->u.codec->dict_create(content, n, du->u.level);
+    assert_non_null(du->dict);
+    return true;
+}
+
+static void dict_user_destroy(struct dict_user *du)
+{
+    du->u.codec->dict_destroy(du->dict);
+    user_destroy(&du->u);
+}
+
+static unsigned char *compress_with(const struct dict_user *du,
+                                    const void *data, size_t len, size_t *n)
+{
+    size_t bound = du->u.codec->bound(len);
+    unsigned char *room = exactly(bound);
+    unsigned char *fitted;
+
+    assert_int_equal(du->u.codec->compress_with(du->u.compressor, du->dict,
+                                                data, len, room, n),
+                     0);
+    assert_in_range(*n, 1, bound);
+    fitted = exactly(*n);
+    memcpy(fitted, room, *n);
+    free(room);
+    return fitted;
+}
+
+static int decompress_with(const struct dict_user *du, const void *packed,
+                           size_t n, void *out, size_t len)
+{
+    return du->u.codec->decompress_with(du->u.decompressor, du->dict, packed, n,
+                                        out, len);
+}
+
+/* Takes over `data`. */
+static void check_round_trip_with(const struct dict_user *du,
+                                  unsigned char *data, size_t len)
+{
+    size_t n;
+    unsigned char *packed = compress_with(du, data, len, &n);
+    unsigned char *back = exactly(len);
+
+    assert_int_equal(decompress_with(du, packed, n, back, len), 0);
+    assert_memory_equal(back, data, len);
+    free(back);
+    free(packed);
+    free(data);
+}
+
+static void dict__has_all_its_functions_or_none(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        const struct zs_codec *c = zs_codec_find((enum zs_codec_id)id);
+        bool has = c->dict_create != NULL;
+
+        assert_int_equal(c->dict_destroy != NULL, has);
+        assert_int_equal(c->dict_bytes != NULL, has);
+        assert_int_equal(c->compress_with != NULL, has);
+        assert_int_equal(c->decompress_with != NULL, has);
+    }
+}
+
+static void dict__gives_back_every_length(void **unused)
+{
+    struct dict_user du;
+
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        if (!dict_user_create((enum zs_codec_id)id, &du)) {
+            continue;
+        }
+        for (size_t len = 1; len < 700; len++) {
+            check_round_trip_with(&du, text(len), len);
+            check_round_trip(&du.u, text(len), len); /* side by side */
+            check_round_trip_with(&du, noise(len), len);
+        }
+        for (size_t len = 700; len < 200000; len = len * 5 / 3) {
+            check_round_trip_with(&du, text(len), len);
+            check_round_trip_with(&du, noise(len), len);
+        }
+        dict_user_destroy(&du);
+    }
+}
+
+static void dict__shrinks_short_text_to_a_half(void **unused)
+{
+    struct dict_user du;
+
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        unsigned char *data = text(100);
+        size_t plain;
+        size_t with;
+
+        if (dict_user_create((enum zs_codec_id)id, &du)) {
+            free(compress(&du.u, data, 100, &plain));
+            free(compress_with(&du, data, 100, &with));
+            assert_true(with < plain * 3 / 4);
+            assert_true(du.u.codec->dict_bytes(du.dict) > DICT_BYTES / 2);
+            dict_user_destroy(&du);
+        }
+        free(data);
+    }
+}
+
+static void dict__of_any_length_is_prepared_or_refused(void **unused)
+{
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        struct dict_user du = { .u = user_create((enum zs_codec_id)id, 0) };
+
+        for (size_t len = 0; du.u.codec->dict_create != NULL && len < 200000;
+             len = len * 3 / 2 + 1) {
+            unsigned char *content = text(len);
+
+            du.dict = du.u.codec->dict_create(content, len, du.u.level);
+            free(content);
+            if (du.dict != NULL) {
+                check_round_trip_with(&du, text(300), 300);
+                du.u.codec->dict_destroy(du.dict);
+            }
+        }
+        user_destroy(&du.u);
+    }
+}
+
+static void dict__refuses_wrong_lengths_and_survives_damage(void **unused)
+{
+    struct dict_user du;
+
+    (void)unused;
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        unsigned char *data = text(1000);
+        unsigned char *back = exactly(1000);
+        unsigned char *packed;
+        size_t n;
+
+        if (!dict_user_create((enum zs_codec_id)id, &du)) {
+            free(back);
+            free(data);
+            continue;
+        }
+        packed = compress_with(&du, data, 1000, &n);
+        assert_int_equal(decompress_with(&du, packed, n, back, 999), -EBADMSG);
+        for (size_t cut = 1; cut < n; cut++) {
+            unsigned char *part = exactly(cut);
+
+            memcpy(part, packed, cut);
+            assert_int_equal(decompress_with(&du, part, cut, back, 1000),
+                             -EBADMSG);
+            free(part);
+        }
+        for (size_t i = 0; i < n * 8; i++) {
+            int err;
+
+            packed[i / 8] ^= (unsigned char)(1u << i % 8);
+            err = decompress_with(&du, packed, n, back, 1000);
+            assert_true(err == 0 || err == -EBADMSG);
+            packed[i / 8] ^= (unsigned char)(1u << i % 8);
+        }
+        assert_int_equal(decompress_with(&du, packed, n, back, 1000), 0);
+        assert_memory_equal(back, data, 1000);
+        free(packed);
+        free(back);
+        free(data);
+        dict_user_destroy(&du);
+    }
+}
+
+static void *no_memory(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
+static void dict__create_without_memory_is_null(void **unused)
+{
+    struct zs_os kept = zs_os;
+    unsigned char *content = text(1000);
+
+    (void)unused;
+    zs_os.alloc = no_memory;
+    assert_null(zs_codec_lz4.dict_create(content, 1000, 1));
+    assert_null(zs_codec_zstd.dict_create(content, 1000, 3));
+    zs_os = kept;
+    free(content);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +564,12 @@ int main(void)
         cmocka_unit_test(decompress__refuses_every_truncation),
         cmocka_unit_test(decompress__survives_every_damaged_byte),
         cmocka_unit_test(decompress__survives_garbage),
+        cmocka_unit_test(dict__has_all_its_functions_or_none),
+        cmocka_unit_test(dict__gives_back_every_length),
+        cmocka_unit_test(dict__shrinks_short_text_to_a_half),
+        cmocka_unit_test(dict__of_any_length_is_prepared_or_refused),
+        cmocka_unit_test(dict__refuses_wrong_lengths_and_survives_damage),
+        cmocka_unit_test(dict__create_without_memory_is_null),
     };
     return cmocka_run_group_tests_name("codec", tests, NULL, NULL);
 }
