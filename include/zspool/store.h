@@ -39,17 +39,12 @@
 #ifndef ZS_STORE_H
 #define ZS_STORE_H
 
+#include "zspool/codec.h"
 #include "zspool/pool.h"
 
 ZS_BEGIN_DECLS
 
 struct zs_store; /* opaque */
-
-enum zs_codec_id {
-    ZS_CODEC_LZ4, /**< default */
-    ZS_CODEC_ZSTD,
-    ZS_CODEC_NONE,
-};
 
 /** Largest value, in bytes (0 is a lawful length). */
 #define ZS_MAX_VALUE_BYTES ((size_t)1 << 30)
@@ -64,7 +59,12 @@ enum zs_checksum {
 /** Store settings. Zero-initialise, then set what differs. */
 struct zs_store_config {
     enum zs_codec_id codec;
-    /** lz4: acceleration 1..65537, 0: 1. zstd: level -7..19, 0: 3. none: 0. */
+    /** 0: the codec's default. Higher levels compress better and slower, as far
+     *  as they are above or below 0:
+     *    lz4   -65537..-1: faster, by an acceleration of 1 (default) to 65537;
+     *          1..12: lz4's HC levels, which take 256 KiB a thread
+     *    zstd  -131072..-1: its fast levels; 1..19, default 3
+     *    none  0 only */
     int level;
     enum zs_checksum checksum;
     struct zs_pool_config pool;

@@ -21,7 +21,7 @@
 #include "codec.h"
 #include "os.h"
 
-#define LEVEL_MIN (-7)
+#define LEVEL_MIN (-131072) /* ZSTD_minCLevel() */
 #define LEVEL_DEFAULT 3
 #define LEVEL_MAX 19
 #define MAGIC_BYTES 4u
@@ -177,7 +177,7 @@ static int zstd_decompress_with(void *decompressor, const void *dict,
     return !ZSTD_isError(n) && n == len ? 0 : -EBADMSG;
 }
 
-const struct zs_codec zs_codec_zstd = {
+const struct zs_codec_ops zs_codec_zstd = {
     .id = ZS_CODEC_ZSTD,
     .name = "zstd",
     .min_length = 16, /* a frame begins with 9 bytes that are not the value's */

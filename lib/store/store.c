@@ -66,20 +66,24 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
         return -ENOMEM;
     }
     err = -EINVAL;
-    store->codec = zs_codec_find(cfg->codec);
-    if (store->codec == NULL ||
-        store->codec->resolve_level(cfg->level, &store->level) != 0 ||
-        checksum_bytes_of(cfg->checksum, &store->checksum_bytes) != 0) {
+    store->codec = zs_codec_get(cfg->codec);
+    if (store->codec == NULL) {
         goto undo_alloc;
+    }
+    if (store->codec->resolve_level(cfg->level, &store->level) != 0 ||
+        checksum_bytes_of(cfg->checksum, &store->checksum_bytes) != 0) {
+        goto undo_codec;
     }
     err = zs_pool_create(&cfg->pool, &store->pool);
     if (err != 0) {
-        goto undo_alloc;
+        goto undo_codec;
     }
     zs_patterns_init(&store->patterns, zs_pool_arena(store->pool));
     *out = store;
     return 0;
 
+undo_codec:
+    zs_codec_put(store->codec);
 undo_alloc:
     zs_os.free(store);
     return err;
@@ -90,6 +94,7 @@ void zs_store_destroy(struct zs_store *store)
     if (store != NULL) {
         zs_patterns_destroy(&store->patterns);
         zs_pool_destroy(store->pool);
+        zs_codec_put(store->codec);
         zs_os.free(store);
     }
 }

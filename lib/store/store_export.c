@@ -137,7 +137,7 @@ int zs_store_export(struct zs_store *store, zs_handle_t h, void *buf,
 /* A message as far as it has been looked at. */
 struct message {
     const unsigned char *at, *end; /* what is left of the parts */
-    const struct zs_codec *codec;
+    const struct zs_codec_ops *codec;
     size_t n_parts, length;
 };
 
@@ -148,6 +148,7 @@ struct part {
     size_t length; /* of the value's bytes */
 };
 
+/* On 0 the codec is held. */
 static int read_head(const unsigned char *p, size_t len, struct message *m)
 {
     uint64_t sum;
@@ -167,8 +168,11 @@ static int read_head(const unsigned char *p, size_t len, struct message *m)
         m->length > ZS_MAX_VALUE_BYTES || m->n_parts == 0) {
         return -EBADMSG;
     }
-    m->codec = zs_codec_find((enum zs_codec_id)p[4]);
-    return m->codec == NULL || zs_get_le32(p + 12) != 0 ? -ENOTSUP : 0;
+    if (zs_get_le32(p + 12) != 0) {
+        return -ENOTSUP;
+    }
+    m->codec = zs_codec_get((enum zs_codec_id)p[4]);
+    return m->codec == NULL ? -ENOTSUP : 0;
 }
 
 /* The next part, which is to make `length` bytes. */
@@ -314,28 +318,35 @@ static int import_one(struct zs_store *store, struct message *m,
     return err != 0 ? err : zs_made_create(store, &made, out);
 }
 
-int zs_store_import(struct zs_store *store, const void *bytes, size_t len,
-                    zs_handle_t *out)
+static int import(struct zs_store *store, struct message *m, zs_handle_t *out)
 {
-    bool in_parts;
-    struct message m;
-    unsigned char *plain;
-    int err = read_head(bytes, len, &m);
-
-    if (err != 0) {
-        return err;
-    }
-    zs_limit_refused = false;
     /* A long value may be one pattern. */
-    in_parts = m.length > ZS_PART_BYTES &&
-               (m.n_parts != 1 || m.at == m.end || *m.at != ZS_STORED_PATTERN);
-    plain = zs_os.alloc(in_parts || m.length > ZS_PART_BYTES ? ZS_PART_BYTES
-                                                             : m.length + 1);
+    bool in_parts =
+        m->length > ZS_PART_BYTES &&
+        (m->n_parts != 1 || m->at == m->end || *m->at != ZS_STORED_PATTERN);
+    size_t longest = m->length < ZS_PART_BYTES ? m->length : ZS_PART_BYTES;
+    unsigned char *plain = zs_os.alloc(longest + 1);
+    int err;
+
     if (plain == NULL) {
         return -ENOMEM;
     }
-    err = in_parts ? import_parts(store, &m, plain, out)
-                   : import_one(store, &m, plain, out);
+    err = in_parts ? import_parts(store, m, plain, out)
+                   : import_one(store, m, plain, out);
     zs_os.free(plain);
-    return zs_store_error(err);
+    return err;
+}
+
+int zs_store_import(struct zs_store *store, const void *bytes, size_t len,
+                    zs_handle_t *out)
+{
+    struct message m;
+    int err = read_head(bytes, len, &m);
+
+    if (err == 0) {
+        zs_limit_refused = false;
+        err = zs_store_error(import(store, &m, out));
+        zs_codec_put(m.codec);
+    }
+    return err;
 }

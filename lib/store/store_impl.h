@@ -23,11 +23,11 @@
 #include "zspool/store.h"
 
 struct zs_store {
-    struct zs_pool *pool;         /* set once at create */
-    const struct zs_codec *codec; /* set once at create */
-    int level;                    /* set once at create */
-    unsigned checksum_bytes;      /* set once at create: 0, 4 or 8 */
-    _Atomic uint32_t next_parts;  /* number of the next value in parts; relaxed:
+    struct zs_pool *pool;             /* set once at create */
+    const struct zs_codec_ops *codec; /* set once at create */
+    int level;                        /* set once at create */
+    unsigned checksum_bytes;          /* set once at create: 0, 4 or 8 */
+    _Atomic uint32_t next_parts; /* number of the next value in parts; relaxed:
                                    * only to be another one */
     struct zs_patterns patterns;
     struct zs_store_counters counters;

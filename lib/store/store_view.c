@@ -14,7 +14,7 @@
 static void view_stored(const struct zs_store *store, const struct zs_stored *s,
                         struct zs_store_view *out)
 {
-    const struct zs_codec *codec = zs_codec_of(store, &s->value);
+    const struct zs_codec_ops *codec = zs_codec_of(store, &s->value);
     bool raw = s->value.kind == ZS_VALUE_RAW;
 
     out->kind = raw ? ZS_STORED_RAW : ZS_STORED_COMPRESSED;

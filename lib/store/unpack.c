@@ -92,8 +92,8 @@ int zs_reading_verify(const struct zs_store *store, const struct zs_reading *r)
     return 0;
 }
 
-const struct zs_codec *zs_codec_of(const struct zs_store *store,
-                                   const struct zs_value *v)
+const struct zs_codec_ops *zs_codec_of(const struct zs_store *store,
+                                       const struct zs_value *v)
 {
     return v->codec == 0 ? store->codec : NULL;
 }
@@ -102,7 +102,7 @@ const struct zs_codec *zs_codec_of(const struct zs_store *store,
 static int decompress(const struct zs_store *store, const struct zs_stored *s,
                       void *buf)
 {
-    const struct zs_codec *codec = zs_codec_of(store, &s->value);
+    const struct zs_codec_ops *codec = zs_codec_of(store, &s->value);
     void *decompressor = NULL;
     int err;
 

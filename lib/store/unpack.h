@@ -51,7 +51,7 @@ int zs_stored_copy(const struct zs_store *store, const struct zs_stored *s,
                    size_t offset, void *buf, size_t n);
 
 /* The codec that a value was compressed with; NULL: none that is there. */
-const struct zs_codec *zs_codec_of(const struct zs_store *store,
-                                   const struct zs_value *v);
+const struct zs_codec_ops *zs_codec_of(const struct zs_store *store,
+                                       const struct zs_value *v);
 
 #endif /* ZS_LIB_UNPACK_H */

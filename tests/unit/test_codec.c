@@ -20,9 +20,11 @@
 #include "codec.h"
 #include "os.h"
 
+#define N_CODECS ((unsigned)ZS_CODEC_NONE + 1) /* that are always there */
+
 /* A codec at one level, and what one thread needs to use it. */
 struct user {
-    const struct zs_codec *codec;
+    const struct zs_codec_ops *codec;
     int level;
     void *compressor;
     void *decompressor;
@@ -138,8 +140,8 @@ static void check_round_trip(const struct user *u, unsigned char *data,
 static void find__knows_every_id_and_no_other(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
-        const struct zs_codec *codec = zs_codec_find((enum zs_codec_id)id);
+    for (unsigned id = 0; id < N_CODECS; id++) {
+        const struct zs_codec_ops *codec = zs_codec_find((enum zs_codec_id)id);
 
         assert_non_null(codec);
         assert_int_equal(codec->id, id);
@@ -155,14 +157,14 @@ static void level__has_a_default_and_limits(void **unused)
         enum zs_codec_id id;
         int lowest, highest, standard;
     } levels[] = {
-        { ZS_CODEC_LZ4, 0, 65537, 1 },
-        { ZS_CODEC_ZSTD, -7, 19, 3 },
+        { ZS_CODEC_LZ4, -65537, 12, -1 },
+        { ZS_CODEC_ZSTD, -131072, 19, 3 },
         { ZS_CODEC_NONE, 0, 0, 0 },
     };
 
     (void)unused;
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-        const struct zs_codec *codec = zs_codec_find(levels[i].id);
+        const struct zs_codec_ops *codec = zs_codec_find(levels[i].id);
         int level = 42;
 
         assert_int_equal(codec->resolve_level(levels[i].lowest - 1, &level),
@@ -182,7 +184,7 @@ static void level__has_a_default_and_limits(void **unused)
 static void decompress__gives_back_every_length(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         struct user u = user_create((enum zs_codec_id)id, 0);
 
         for (size_t len = 1; len < 700; len++) {
@@ -206,7 +208,8 @@ static void decompress__gives_back_every_level(void **unused)
         check_round_trip(&u, text(4096), 4096);
         user_destroy(&u);
     }
-    for (int level = 1; level <= 65537; level = level * 4 + 1) {
+    for (int level = -65537; level <= 12;
+         level += level < -1 ? -level / 2 : 1) {
         struct user u = user_create(ZS_CODEC_LZ4, level);
 
         check_round_trip(&u, text(4096), 4096);
@@ -238,7 +241,7 @@ static void none__does_not_ask_to_be_tried(void **unused)
 static void decompress__refuses_a_wrong_length(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         struct user u = user_create((enum zs_codec_id)id, 0);
         unsigned char *data = text(1000);
         size_t n;
@@ -260,7 +263,7 @@ static void decompress__refuses_a_wrong_length(void **unused)
 static void decompress__refuses_every_truncation(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         struct user u = user_create((enum zs_codec_id)id, 0);
         unsigned char *data = text(1000);
         unsigned char *back = exactly(1000);
@@ -284,7 +287,7 @@ static void decompress__refuses_every_truncation(void **unused)
 static void decompress__survives_every_damaged_byte(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         struct user u = user_create((enum zs_codec_id)id, 0);
         unsigned char *data = text(4096);
         unsigned char *back = exactly(4096);
@@ -314,7 +317,7 @@ static void decompress__survives_every_damaged_byte(void **unused)
 static void decompress__survives_garbage(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         struct user u = user_create((enum zs_codec_id)id, 0);
 
         for (size_t i = 0; i < 3000; i++) {
@@ -414,8 +417,8 @@ static void check_round_trip_with(const struct dict_user *du,
 static void dict__has_all_its_functions_or_none(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
-        const struct zs_codec *c = zs_codec_find((enum zs_codec_id)id);
+    for (unsigned id = 0; id < N_CODECS; id++) {
+        const struct zs_codec_ops *c = zs_codec_find((enum zs_codec_id)id);
         bool has = c->dict_create != NULL;
 
         assert_int_equal(c->dict_destroy != NULL, has);
@@ -430,7 +433,7 @@ static void dict__gives_back_every_length(void **unused)
     struct dict_user du;
 
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         if (!dict_user_create((enum zs_codec_id)id, &du)) {
             continue;
         }
@@ -452,7 +455,7 @@ static void dict__shrinks_short_text_to_a_half(void **unused)
     struct dict_user du;
 
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         unsigned char *data = text(100);
         size_t plain;
         size_t with;
@@ -468,10 +471,40 @@ static void dict__shrinks_short_text_to_a_half(void **unused)
     }
 }
 
+/* lz4's HC levels have a state of their own, and a dictionary for it. */
+static void dict__serves_every_level(void **unused)
+{
+    static const int levels[] = { -1000, -1, 3, 9, 12 };
+    size_t last = SIZE_MAX;
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        struct dict_user du = { .u = user_create(ZS_CODEC_LZ4, levels[i]) };
+        const struct zs_codec_ops *codec = du.u.codec;
+        unsigned char *content, *data, room[1000];
+        size_t n;
+
+        random_state = 1;
+        content = text(60000);
+        data = text(600);
+        du.dict = codec->dict_create(content, 60000, du.u.level);
+        assert_non_null(du.dict);
+        assert_int_equal(
+            codec->compress_with(du.u.compressor, du.dict, data, 600, room, &n),
+            0);
+        assert_true(n <= last);
+        last = n;
+        free(content);
+        check_round_trip_with(&du, data, 600);
+        codec->dict_destroy(du.dict);
+        user_destroy(&du.u);
+    }
+}
+
 static void dict__of_any_length_is_prepared_or_refused(void **unused)
 {
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         struct dict_user du = { .u = user_create((enum zs_codec_id)id, 0) };
 
         for (size_t len = 0; du.u.codec->dict_create != NULL && len < 200000;
@@ -494,7 +527,7 @@ static void dict__refuses_wrong_lengths_and_survives_damage(void **unused)
     struct dict_user du;
 
     (void)unused;
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+    for (unsigned id = 0; id < N_CODECS; id++) {
         unsigned char *data = text(1000);
         unsigned char *back = exactly(1000);
         unsigned char *packed;
@@ -567,6 +600,7 @@ int main(void)
         cmocka_unit_test(dict__has_all_its_functions_or_none),
         cmocka_unit_test(dict__gives_back_every_length),
         cmocka_unit_test(dict__shrinks_short_text_to_a_half),
+        cmocka_unit_test(dict__serves_every_level),
         cmocka_unit_test(dict__of_any_length_is_prepared_or_refused),
         cmocka_unit_test(dict__refuses_wrong_lengths_and_survives_damage),
         cmocka_unit_test(dict__create_without_memory_is_null),

@@ -8,9 +8,10 @@ static void create__takes_defaults_and_refuses_unknown_settings(void **unused)
 {
     static const struct zs_store_config bad[] = {
         { .codec = (enum zs_codec_id)99 },
-        { .codec = ZS_CODEC_LZ4, .level = -1 },
-        { .codec = ZS_CODEC_LZ4, .level = 65538 },
-        { .codec = ZS_CODEC_ZSTD, .level = -8 },
+        { .codec = ZS_CODEC_LZ4, .level = 13 },
+        { .codec = ZS_CODEC_LZ4, .level = -65538 },
+        { .checksum = (enum zs_checksum)3 },
+        { .codec = ZS_CODEC_ZSTD, .level = -131073 },
         { .codec = ZS_CODEC_ZSTD, .level = 20 },
         { .codec = ZS_CODEC_NONE, .level = 1 },
     };
@@ -280,16 +281,18 @@ static void put__shrinks_pages_of_text(void **unused)
 static void level__trades_size_for_time(void **unused)
 {
     static const struct zs_store_config fast[] = {
-        { .codec = ZS_CODEC_LZ4, .level = 1000 },
+        { .codec = ZS_CODEC_LZ4, .level = -1000 },
+        { .codec = ZS_CODEC_LZ4, .level = -1 },
         { .codec = ZS_CODEC_ZSTD, .level = -7 },
     };
     static const struct zs_store_config small[] = {
-        { .codec = ZS_CODEC_LZ4, .level = 1 },
+        { .codec = ZS_CODEC_LZ4 },
+        { .codec = ZS_CODEC_LZ4, .level = 9 },
         { .codec = ZS_CODEC_ZSTD, .level = 19 },
     };
 
     (void)unused;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct zs_store *a, *b;
 
         assert_int_equal(zs_store_create(&fast[i], &a), 0);
