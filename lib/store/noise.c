@@ -4,11 +4,11 @@
  *
  * Idea
  *   Count the bytes at some places, evenly far apart, and sum the squares of
- *   the counts. For n bytes drawn evenly from 256 the sum is n + n (n - 1) / 256
- *   on average and varies by n / 256 * 22.6; where some bytes are more common
- *   than others it is larger: a tenth of zeroes adds n * n / 100, 15 times that
- *   for n = 128. What is compressed or encrypted already is even; text, code,
- *   tables and records are not.
+ *   the counts. For n bytes drawn evenly from 256 the sum is n + n (n - 1) /
+ *   256 on average and varies by n / 256 * 22.6; where some bytes are more
+ *   common than others it is larger: a tenth of zeroes adds n * n / 100, 15
+ *   times that for n = 128. What is compressed or encrypted already is even;
+ *   text, code, tables and records are not.
  *
  *   The distance of the places is odd, so that they do not fall on the same
  *   field of each record.
