@@ -10,7 +10,7 @@
  *       work buffer   |........HH|PPPPPPPPPPPPPPPP|CC...|
  *                              ^ object    ^ payload at HEAD_ROOM
  *
- *   A value that the codec does not try, that looks like noise, or that would
+ *   A value that the codec does not try, that is noise (noise.h), or that would
  *   take the same class compressed (S1) is kept raw. A small one is copied to
  *   the buffer as well, so that it can go by the thread's cache of slots; a
  *   larger one goes to the pool in pieces, and is copied once.
@@ -153,13 +153,33 @@ static int pack_in_buffer(const struct zs_store *store,
     return 0;
 }
 
-int zs_pack(const struct zs_store *store, const struct zs_mark *mark,
+/* *noise: what to tell the outcome, if it looks like noise and is tried. */
+static bool is_worth_a_try(struct zs_store *store, const void *data, size_t len,
+                           struct zs_noise **noise)
+{
+    struct zs_noise *n;
+
+    if (len < store->codec->min_length) {
+        return false;
+    }
+    if (!zs_looks_like_noise(data, len)) {
+        return true;
+    }
+    n = &store->counters.stripes[zs_thread_number()].noise;
+    if (zs_noise_is_sure(n, len)) {
+        return false;
+    }
+    *noise = n;
+    return true;
+}
+
+int zs_pack(struct zs_store *store, const struct zs_mark *mark,
             const void *data, size_t len, struct zs_packed *p)
 {
-    bool try =
-        len >= store->codec->min_length && !zs_looks_like_noise(data, len);
-    size_t bound = try ? store->codec->bound(len) : len;
+    struct zs_noise *noise = NULL;
     unsigned char *buffer;
+    bool try = is_worth_a_try(store, data, len, &noise);
+    size_t bound = try ? store->codec->bound(len) : len;
     int err;
 
     if (!try && len > ONE_PIECE_BYTES) {
@@ -177,6 +197,8 @@ int zs_pack(const struct zs_store *store, const struct zs_mark *mark,
     err = pack_in_buffer(store, mark, data, len, try, buffer, p);
     if (err != 0) {
         zs_thread_buffer_put();
+    } else if (noise != NULL) {
+        zs_noise_learn(noise, len, p->value.kind == ZS_VALUE_COMPRESSED);
     }
     return err;
 }
