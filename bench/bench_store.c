@@ -239,7 +239,7 @@ static void zstd_decompress(struct bm_run *run, int64_t noise)
 
 #define NOISE_BYTES ((size_t)16 << 20)
 
-/* Puts windows of noise and deletes the oldest, 4 MiB at a time in the store. */
+/* Puts windows of noise and deletes the oldest; 4 MiB live at a time. */
 static void put_noise(struct bm_run *run, int64_t bytes, enum zs_codec_id codec)
 {
     enum { LIVE = 1024 };

@@ -390,6 +390,16 @@ extern const struct zs_shrink_ops zspage_shrink_ops;
 
 /* --- view.c --- */
 
+#define ZS_HOT_BYTES ((size_t)1 << 20) /* of an arena: fits the second cache */
+
+/* So many objects' bytes, or fewer, are in the cache anyhow when the pool is
+ * small: then no step waits for anything, and fetching would only cost. */
+static inline bool pool_is_worth_fetching(const struct zs_pool *pool)
+{
+    return atomic_load_explicit(&pool->arena->budget.used,
+                                memory_order_relaxed) > ZS_HOT_BYTES;
+}
+
 /* Where the bytes of a live slot word are. In a read section, or pinned. */
 void view_of_word(const struct zs_pool *pool, uint32_t word,
                   struct zs_view *out);
