@@ -13,8 +13,8 @@
 #define N_PLACES 32u
 #define MOST_SQUARES 45u
 
-#define SURE_AFTER 32u
-#define TRY_AGAIN_AFTER (SURE_AFTER + 128u)
+#define WARY 32u
+#define TRY_AGAIN (WARY + 128u) /* what is skipped counts on */
 
 bool zs_looks_like_noise(const void *data, size_t len)
 {
@@ -35,35 +35,42 @@ bool zs_looks_like_noise(const void *data, size_t len)
     return squares < MOST_SQUARES;
 }
 
-static _Atomic uint8_t *row_of(struct zs_noise *n, size_t len)
+static _Atomic uint8_t *count_of(struct zs_noise *n, size_t len)
 {
     unsigned power = (unsigned)__builtin_ctzl(ZS_NOISE_MIN_BYTES);
     unsigned i = 63u - (unsigned)__builtin_clzl(len) - power;
 
-    return &n->in_a_row[i < ZS_NOISE_LENGTHS ? i : ZS_NOISE_LENGTHS - 1];
+    return &n->counts[i < ZS_NOISE_LENGTHS ? i : ZS_NOISE_LENGTHS - 1];
 }
 
-bool zs_noise_is_sure(struct zs_noise *n, size_t len)
+bool zs_noise_skips(struct zs_noise *n, const void *data, size_t len)
 {
-    _Atomic uint8_t *row = row_of(n, len);
-    unsigned in_a_row = atomic_load_explicit(row, memory_order_relaxed);
+    _Atomic uint8_t *at = count_of(n, len);
+    unsigned count = atomic_load_explicit(at, memory_order_relaxed);
 
-    if (in_a_row < SURE_AFTER || in_a_row >= TRY_AGAIN_AFTER) {
+    if (count < WARY || count >= TRY_AGAIN || !zs_looks_like_noise(data, len)) {
         return false;
     }
-    atomic_store_explicit(row, (uint8_t)(in_a_row + 1), memory_order_relaxed);
+    atomic_store_explicit(at, (uint8_t)(count + 1), memory_order_relaxed);
     return true;
 }
 
 void zs_noise_learn(struct zs_noise *n, size_t len, bool shrank)
 {
-    _Atomic uint8_t *row = row_of(n, len);
-    unsigned in_a_row = atomic_load_explicit(row, memory_order_relaxed);
+    _Atomic uint8_t *at = count_of(n, len);
+    unsigned count = atomic_load_explicit(at, memory_order_relaxed);
+    unsigned next;
 
-    if (shrank) {
-        in_a_row = 0;
+    if (count >= TRY_AGAIN) {
+        next = shrank ? 0 : WARY;
+    } else if (count >= WARY) {
+        next = shrank ? WARY - 1 : count; /* it did not look like noise */
+    } else if (shrank) {
+        next = count > 0 ? count - 1 : 0;
     } else {
-        in_a_row = in_a_row < SURE_AFTER ? in_a_row + 1 : SURE_AFTER;
+        next = count + 1;
     }
-    atomic_store_explicit(row, (uint8_t)in_a_row, memory_order_relaxed);
+    if (next != count) {
+        atomic_store_explicit(at, (uint8_t)next, memory_order_relaxed);
+    }
 }

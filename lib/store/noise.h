@@ -4,11 +4,14 @@
  *
  * Idea
  *   What is compressed or encrypted already has every byte equally often. A
- *   look at 32 of them tells it from text, code and records, for some 30 ns;
- *   but not from what is noise but for a few percent, which would lose these.
- *   So a look is not enough: only where the last 32 values of about the same
- *   length that looked like noise were tried, and none had become smaller, is a
- *   codec spared; and then one in 128 is tried all the same.
+ *   look at 32 of them tells it from text, code and records; but not from what
+ *   is noise but for a few percent, which would lose these. So a look is not
+ *   enough. Values of about the same length are tried, and counted: one more
+ *   where none came smaller, one less where it did. At 32 a thread is wary: now
+ *   it looks, and spares the codec what looks like noise, but for one in 128.
+ *   Should that one shrink, the count begins anew.
+ *
+ *   As long as most values shrink nothing is looked at, and nothing lost.
  *
  * Cost
  *   Figures, and what is lost: docs/figures.md.
@@ -26,17 +29,16 @@
 
 #define ZS_NOISE_LENGTHS 8u /* by powers of two from there on */
 
-/* What a thread has learnt of a store's values, by length: how many that looked
- * like noise were so, one after the other. Relaxed: threads may share one, and
- * what they lose is a look. */
+/* What a thread has learnt of a store's values, by length. Relaxed: threads may
+ * share one, and what they lose is a try. */
 struct zs_noise {
-    _Atomic uint8_t in_a_row[ZS_NOISE_LENGTHS];
+    _Atomic uint8_t counts[ZS_NOISE_LENGTHS];
 };
 
 bool zs_looks_like_noise(const void *data, size_t len);
 
-/* A value looks like noise: is it not worth a try? */
-bool zs_noise_is_sure(struct zs_noise *n, size_t len);
+/* Shall the codec be spared this value? */
+bool zs_noise_skips(struct zs_noise *n, const void *data, size_t len);
 /* It was tried. */
 void zs_noise_learn(struct zs_noise *n, size_t len, bool shrank);
 

@@ -153,32 +153,21 @@ static int pack_in_buffer(const struct zs_store *store,
     return 0;
 }
 
-/* *noise: what to tell the outcome, if it looks like noise and is tried. */
-static bool is_worth_a_try(struct zs_store *store, const void *data, size_t len,
-                           struct zs_noise **noise)
+/* What this thread knows of such values; NULL: they are too short. */
+static struct zs_noise *noise_of(struct zs_store *store, size_t len)
 {
-    struct zs_noise *n;
-
-    if (len < store->codec->min_length) {
-        return false;
-    }
-    if (!zs_looks_like_noise(data, len)) {
-        return true;
-    }
-    n = &store->counters.stripes[zs_thread_number()].noise;
-    if (zs_noise_is_sure(n, len)) {
-        return false;
-    }
-    *noise = n;
-    return true;
+    return len >= ZS_NOISE_MIN_BYTES && len >= store->codec->min_length
+               ? &store->counters.stripes[zs_thread_number()].noise
+               : NULL;
 }
 
 int zs_pack(struct zs_store *store, const struct zs_mark *mark,
             const void *data, size_t len, struct zs_packed *p)
 {
-    struct zs_noise *noise = NULL;
+    struct zs_noise *noise = noise_of(store, len);
     unsigned char *buffer;
-    bool try = is_worth_a_try(store, data, len, &noise);
+    bool try = len >= store->codec->min_length &&
+               (noise == NULL || !zs_noise_skips(noise, data, len));
     size_t bound = try ? store->codec->bound(len) : len;
     int err;
 
@@ -197,7 +186,7 @@ int zs_pack(struct zs_store *store, const struct zs_mark *mark,
     err = pack_in_buffer(store, mark, data, len, try, buffer, p);
     if (err != 0) {
         zs_thread_buffer_put();
-    } else if (noise != NULL) {
+    } else if (try && noise != NULL) {
         zs_noise_learn(noise, len, p->value.kind == ZS_VALUE_COMPRESSED);
     }
     return err;
