@@ -14,6 +14,7 @@
 #define MOST_SQUARES 45u
 
 #define WARY 32u
+#define FORGIVEN 8u             /* of the count, by one that shrank */
 #define TRY_AGAIN (WARY + 128u) /* what is skipped counts on */
 
 bool zs_looks_like_noise(const void *data, size_t len)
@@ -64,9 +65,10 @@ void zs_noise_learn(struct zs_noise *n, size_t len, bool shrank)
     if (count >= TRY_AGAIN) {
         next = shrank ? 0 : WARY;
     } else if (count >= WARY) {
-        next = shrank ? WARY - 1 : count; /* it did not look like noise */
+        next =
+            shrank ? WARY - FORGIVEN : count; /* it did not look like noise */
     } else if (shrank) {
-        next = count > 0 ? count - 1 : 0;
+        next = count > FORGIVEN ? count - FORGIVEN : 0;
     } else {
         next = count + 1;
     }
