@@ -3,10 +3,10 @@
  * noise.c - see noise.h.
  *
  * At some places, evenly far apart, a few bytes are counted, and the squares of
- * the counts summed. For n bytes drawn evenly from 256 the sum is n + n (n - 1) /
- * 256 on average, 36 for n = 32, and seldom more than 44; where some bytes are
- * more common than others it is larger. The distance of the places is odd, so
- * that they do not fall on the same field of each record.
+ * the counts summed. For n bytes drawn evenly from 256 the sum is n + n * (n -
+ * 1) / 256 on average, 36 for n = 32, and seldom more than 44; where some bytes
+ * are more common than others it is larger. The distance of the places is odd,
+ * so that they do not fall on the same field of each record.
  */
 #include "noise.h"
 
