@@ -36,6 +36,7 @@ enum zs_rank {
     ZS_RANK_HANDLES,   /* free handles of a pool                          */
     ZS_RANK_TABLE,     /* zspage numbers and side arrays of a pool        */
     ZS_RANK_ARENA,     /* pageblocks: which pages are used and resident   */
+    ZS_RANK_STORE,     /* patterns of a store; codecs of the process      */
     ZS_NR_RANKS
 };
 

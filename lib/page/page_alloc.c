@@ -312,6 +312,7 @@ int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
         at = try_take(a, n, use);
     }
     if (at == ZS_PFN_NONE) {
+        zs_limit_refused = true;
         return -ENOMEM;
     }
     atomic_fetch_add_explicit(&a->types[type].n_pages, n, memory_order_relaxed);
