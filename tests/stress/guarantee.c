@@ -98,13 +98,18 @@ static uint64_t fixed_bytes(const struct census *c)
            c->n_threads * cache;
 }
 
-/* HANDLES: as many as there ever were */
+/* HANDLES: a page of the table is kept by one live handle in it, and there are
+ * no more than there ever were. Beside them caches keep handles where the
+ * table would have pages if the live ones lay in front. */
 static uint64_t handle_bytes(const struct census *c)
 {
-    uint64_t groups =
+    uint64_t most =
         div_up(c->peak_handles + ZS_HANDLES_TOGETHER, ZS_GROUP_HANDLES);
+    uint64_t in_front = div_up(
+        c->n_live + c->kept_handles + ZS_HANDLES_TOGETHER, ZS_GROUP_HANDLES);
 
-    return groups * (PAGE + sizeof(struct zs_handle_group));
+    return smaller(most, c->n_live + in_front) * PAGE +
+           most * sizeof(struct zs_handle_group);
 }
 
 /* ZSPAGES: maps of the two heaps, and the table of fast classes, keep what they
@@ -146,11 +151,11 @@ static uint64_t pool_metadata_at_most(const struct census *c)
 
 /* --- all of it --- */
 
-/* BLOCKS: one descriptor page for 512 pages in use, and for 33 with memory
- * where these lie alone. */
-static uint64_t descriptor_bytes(uint64_t chain_pages, uint64_t pages)
+/* BLOCKS: one for 512 pages in use; and for 33 with memory, where these lie
+ * alone. */
+static uint64_t most_blocks(uint64_t chain_pages, uint64_t pages)
 {
-    return (div_up(chain_pages, ZS_BLOCK_PAGES) + 1 + pages / 33) * PAGE;
+    return div_up(chain_pages, ZS_BLOCK_PAGES) + 1 + pages / 33;
 }
 
 static uint64_t arena_fixed_bytes(const struct arena_census *a)
@@ -179,7 +184,8 @@ void bounds_of(const struct arena_census *a, const struct census *pools,
         out->metadata += pool_metadata(&pools[i], &need);
         out->thread_metadata += pool_metadata_at_most(&pools[i]);
     }
-    out->metadata += descriptor_bytes(chain_pages, pages);
+    out->blocks = most_blocks(chain_pages, pages);
+    out->metadata += out->blocks * PAGE;
     resident = pages * PAGE;
     if (a->may_be_huge) {
         resident = resident * 100 / 97; /* HOLES */

@@ -20,7 +20,8 @@ struct census {
     uint32_t n[ZS_MAX_SIZE_CLASSES]; /* live objects by class */
     uint64_t n_runs, run_pages;      /* live objects above every class */
     uint64_t n_live, usable_bytes, asked_bytes;
-    uint64_t peak_handles; /* given out at once, caches' too */
+    uint64_t peak_handles; /* given out at once, with those of caches */
+    uint64_t kept_handles; /* that caches may have, none of them live */
     uint64_t peak_zspages; /* at once */
     uint64_t n_threads;    /* that have used it */
 };
@@ -35,7 +36,8 @@ struct arena_census {
 /* In bytes. */
 struct bounds {
     uint64_t resident, metadata; /* after zs_compact() */
-    uint64_t work;               /* that this moves, at the most */
+    uint64_t blocks;             /* not bytes: pageblocks in use */
+    uint64_t work;               /* that the pass moves, at the most */
     /* with a compactor thread at its default marks and reserve */
     uint64_t thread_resident, thread_metadata;
 };

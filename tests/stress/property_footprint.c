@@ -97,9 +97,9 @@ struct known {
 };
 
 static const struct known known[N_KNOWN] = {
-    /* what is dying looks full: most of 400 KiB */
+    /* what is dying looks full, in the only block */
     { ZS_HUGE_NEVER,
-      { { PHASE_CREATE, 0, 0, 7, false, 1640 },
+      { { PHASE_CREATE, 0, 0, 27, false, 1640 },
         { PHASE_FREE_DEFERRED, 0, 0, 225, false, 1 } } },
     /* runs, behind which is room for less than one in a huge block */
     { ZS_HUGE_ALWAYS,
