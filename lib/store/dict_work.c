@@ -121,7 +121,7 @@ static bool work_on_class(struct zs_dict_work *w, unsigned class,
     struct zs_budget *budget = c->sampler.budget;
     struct zs_samples samples;
     struct zs_split split;
-    uint64_t took;
+    uint64_t took, wait;
 
     if (now < c->not_before_ns || !zs_sampler_is_ready(&c->sampler)) {
         return false;
@@ -134,10 +134,11 @@ static bool work_on_class(struct zs_dict_work *w, unsigned class,
         zs_samples_free(&samples, budget);
     }
     took = zs_os.now_ns() - now;
-    c->not_before_ns =
-        now + took +
-        (took * CPU_SHARE > w->cfg.interval_ns ? took * CPU_SHARE
-                                               : w->cfg.interval_ns);
+    wait = w->cfg.interval_ns;
+    if (c->is_looking && took * CPU_SHARE > wait) {
+        wait = took * CPU_SHARE; /* (gathering takes four times as many puts) */
+    }
+    c->not_before_ns = now + took + wait;
     return true;
 }
 

@@ -23,8 +23,8 @@
  *   finds a class ready, and sleeps until the next one does, or an interval has
  *   passed. Stores with `no_thread` are worked on by zs_store_background().
  *
- *   After a step the next one of its class waits for the store's interval, and
- *   for CPU_SHARE times as long as the step took.
+ *   After a step the next one of its class waits for the store's interval; a look
+ *   also for CPU_SHARE times as long as the step before took.
  *
  * Locking: zs_dicts' lock, during a step.
  */
