@@ -116,13 +116,15 @@ static double quantile(double *values, size_t n, double q)
 
 /* --- stores --- */
 
-static struct zs_store *make_store(enum zs_codec_id codec, bool dictionaries)
+/* In `haste`: steps come by zs_store_background(), without waiting. */
+static struct zs_store *make_store(enum zs_codec_id codec, bool dictionaries,
+                                   bool haste)
 {
     const struct zs_store_config cfg = {
         .codec = codec,
         .dictionaries = { .off = !dictionaries,
-                          .no_thread = true,
-                          .interval_ns = 1 },
+                          .no_thread = haste,
+                          .interval_ns = haste ? 1 : 0 },
     };
     struct zs_store *store;
 
@@ -307,7 +309,7 @@ static double get_p50(struct zs_store *store, const struct records *r,
 static void run(const char *name, enum zs_codec_id codec, bool dictionaries,
                 const struct records *r)
 {
-    struct zs_store *store = make_store(codec, dictionaries);
+    struct zs_store *store = make_store(codec, dictionaries, true);
     zs_handle_t *h = get_memory(r->n * sizeof(*h));
     struct flat f = { 0 };
     struct zs_dict_stats d;
@@ -344,16 +346,28 @@ static void run(const char *name, enum zs_codec_id codec, bool dictionaries,
 /* --- data that change --- */
 
 #define STEP 2000u
+#define PUTS_PER_SECOND 40000u
 
-/* A full cache of `n_live` values: each put deletes the oldest one. A line of
- * CSV for each STEP puts. */
+static void sleep_until_ns(double until)
+{
+    double left = until - now_ns();
+    struct timespec t = { .tv_nsec = (long)left };
+
+    if (left > 0 && left < 1e9) {
+        nanosleep(&t, NULL);
+    }
+}
+
+/* A full cache of `n_live` values with all settings as they come: each put
+ * deletes the oldest one, PUTS_PER_SECOND of them. A line of CSV for each STEP
+ * puts. */
 static void change_with(bool dictionaries, const struct records *first,
                         const struct records *second, size_t n_live)
 {
-    struct zs_store *store = make_store(ZS_CODEC_LZ4, dictionaries);
+    struct zs_store *store = make_store(ZS_CODEC_LZ4, dictionaries, false);
     zs_handle_t *h = get_memory(n_live * sizeof(*h));
     size_t half = 4 * n_live;
-    double put_mib = 0;
+    double put_mib = 0, began = now_ns();
 
     for (size_t i = 0; i < 2 * half; i++) {
         const struct records *r = i < half ? first : second;
@@ -368,10 +382,8 @@ static void change_with(bool dictionaries, const struct records *first,
             stop("put failed");
         }
         put_mib += (double)length(r, which) / 1048576;
-        if (i % 200 == 0) {
-            (void)zs_store_background(store);
-        }
         if (i % STEP == STEP - 1) {
+            sleep_until_ns(began + 1e9 * (double)i / PUTS_PER_SECOND);
             zs_store_dict_stats(store, &d);
             printf(
                 "%s,%s,%.3f,%.3f,%lu,%lu\n", dictionaries ? "with" : "without",

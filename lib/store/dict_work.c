@@ -16,7 +16,6 @@
 #define DEFAULT_INTERVAL_NS UINT64_C(1000000000)
 #define DEFAULT_MIN_GAIN_PERCENT 5u
 #define PAUSE_NS UINT64_C(2000000) /* between steps, however often poked */
-#define CPU_SHARE 20u              /* at most one in so many ns of a core */
 
 #define READY_BYTES ((uint64_t)1024 * 1024)
 #define LOOK_ROOM_BYTES ((size_t)64 * 1024)
@@ -121,7 +120,6 @@ static bool work_on_class(struct zs_dict_work *w, unsigned class,
     struct zs_budget *budget = c->sampler.budget;
     struct zs_samples samples;
     struct zs_split split;
-    uint64_t took, wait;
 
     if (now < c->not_before_ns || !zs_sampler_is_ready(&c->sampler)) {
         return false;
@@ -133,12 +131,7 @@ static bool work_on_class(struct zs_dict_work *w, unsigned class,
     } else {
         zs_samples_free(&samples, budget);
     }
-    took = zs_os.now_ns() - now;
-    wait = w->cfg.interval_ns;
-    if (c->is_looking && took * CPU_SHARE > wait) {
-        wait = took * CPU_SHARE; /* (gathering takes four times as many puts) */
-    }
-    c->not_before_ns = now + took + wait;
+    c->not_before_ns = zs_os.now_ns() + w->cfg.interval_ns;
     return true;
 }
 

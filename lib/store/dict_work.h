@@ -23,8 +23,9 @@
  *   finds a class ready, and sleeps until the next one does, or an interval has
  *   passed. Stores with `no_thread` are worked on by zs_store_background().
  *
- *   After a step the next one of its class waits for the store's interval; a look
- *   also for CPU_SHARE times as long as the step before took.
+ *   After a step the next one of its class waits for the store's interval. So a
+ *   class trains at most once in an interval, 100 ms of a core at worst, and
+ *   only while its data go on changing.
  *
  * Locking: zs_dicts' lock, during a step.
  */
