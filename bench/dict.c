@@ -243,8 +243,8 @@ static void get(struct zs_store *store, zs_handle_t h, char *back, size_t *len)
     }
 }
 
-/* Medians over rounds of: put, codec alone, get, codec alone; ns a record. A put
- * is that of a delete and a put, as in a full cache. */
+/* Medians over rounds of: put, codec alone, get, codec alone; ns a record. A
+ * put is that of a delete and a put, as in a full cache. */
 static void time_all(struct zs_store *store, const struct records *r,
                      zs_handle_t *h, struct flat *f, double *out)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* compact.c - zs_compact(): one whole pass, now. */
+/* compact.c - zs_compact(): one whole pass, now; and what it would give. */
 #include <string.h>
 
 #include "owner_ops.h"
 #include "os.h"
 #include "pass.h"
+#include "score.h"
 #include "zspool/stats.h"
 
 /* Figures that only grow; a pass is the difference. */
@@ -49,7 +50,7 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
     int err;
 
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     err = zs_survey_take(a, &s, false);
     if (!err) {
         take_totals(a, &before);
@@ -58,7 +59,7 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
         take_totals(a, &after);
         zs_survey_free(&s);
     }
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
     if (err) {
         return err;
     }
@@ -68,4 +69,39 @@ int zs_compact(struct zs_arena *a, struct zs_compact_result *out)
         *out = r;
     }
     return 0;
+}
+
+/* Sorts the figures, as a pass would. */
+static void estimate(struct zs_survey *s, struct zs_compact_estimate *out)
+{
+    out->blocks_scanned = s->n;
+    out->bytes_gained = zs_policy_gain(s->figures, s->n);
+    out->blocks_chosen = zs_policy_choose(s->figures, s->n);
+    for (size_t i = 0; i < out->blocks_chosen; i++) {
+        out->bytes_to_move += s->figures[i].live_bytes;
+    }
+}
+
+int zs_compact_estimate(struct zs_arena *a, struct zs_compact_estimate *out)
+{
+    struct zs_compact_estimate e = { 0 };
+    struct zs_score score;
+    struct zs_survey s;
+    int err;
+
+    zs_may_wait(__func__);
+    zs_arena_begin_pass(a);
+    err = zs_survey_take(a, &s, false);
+    if (!err) {
+        estimate(&s, &e);
+        zs_survey_free(&s);
+        zs_score_take(a, &score);
+        e.waste_bytes = zs_score_waste(&score, 0);
+        e.waste_permille = zs_score_permille(&score, 0);
+    }
+    zs_arena_end_pass(a);
+    if (!err) {
+        *out = e;
+    }
+    return err;
 }

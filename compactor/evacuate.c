@@ -51,6 +51,7 @@ static zs_pfn_t move_objects_at(struct zs_arena *a,
 
     (void)t->evacuation->move_objects(t->evacuation_ctx, page, &end);
     flush_if_full(a);
+    zs_pace_point(&a->pace);
     return end;
 }
 

@@ -230,9 +230,9 @@ int zs_arena_offline(struct zs_arena *a, size_t first, size_t bytes,
         return err;
     }
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     err = offline_locked(a, &r, why);
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
     return err;
 }
 
@@ -245,7 +245,7 @@ int zs_arena_online(struct zs_arena *a, size_t first, size_t bytes)
         return err;
     }
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     if (all_offline_is(a, &r, true)) {
         for (uint32_t i = r.first; i < r.end; i++) {
             zs_block_bring_online(a, i);
@@ -253,7 +253,7 @@ int zs_arena_online(struct zs_arena *a, size_t first, size_t bytes)
     } else {
         err = -EINVAL;
     }
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
     return err;
 }
 
@@ -295,10 +295,10 @@ int zs_page_retire(struct zs_arena *a, zs_pfn_t page, struct zs_blocker *why)
         return -EINVAL;
     }
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     if (zs_word_type(zs_page_word(zs_page(a, page))) != ZS_PAGE_TYPE_RETIRED) {
         err = retire_locked(a, page, why);
     }
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
     return err;
 }

@@ -36,9 +36,10 @@
 #define HOLES_SHARE 1024u /* of all memory: so much may be holes */
 #define RECYCLE_BLOCKS 4u /* emptied ones, for what is still to be moved */
 
-static bool is_late(const struct zs_pass_goal *goal)
+static bool is_late(const struct zs_arena *a, const struct zs_pass_goal *goal)
 {
-    return goal->until_ns != 0 && zs_os.now_ns() >= goal->until_ns;
+    return zs_pace_is_ending(&a->pace) ||
+           (goal->until_ns != 0 && zs_os.now_ns() >= goal->until_ns);
 }
 
 /* --- victims --- */
@@ -106,15 +107,16 @@ static void reopen_victim(struct zs_arena *a, uint32_t block, bool tried,
     zs_block_reopen(a, block);
 }
 
-static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
-                     size_t n, const struct zs_pass_goal *goal,
-                     struct zs_compact_result *r)
+static void evacuate_together(struct zs_arena *a,
+                              struct zs_block_figures *victims, size_t n,
+                              const struct zs_pass_goal *goal,
+                              struct zs_compact_result *r)
 {
     size_t n_tried = 0;
 
     n = close_victims(a, victims, n);
     r->blocks_chosen += n;
-    for (; n_tried < n && !is_late(goal); n_tried++) {
+    for (; n_tried < n && !is_late(a, goal); n_tried++) {
         zs_evacuate_pages(a, victims[n_tried].block * ZS_BLOCK_PAGES,
                           ZS_BLOCK_PAGES);
     }
@@ -123,6 +125,20 @@ static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
         reopen_victim(a, victims[i].block, i < n_tried, r);
     }
     zs_evacuate_attach_owners(a);
+}
+
+/* A pass that pauses closes few victims at a time: what is closed or detached
+ * takes nothing new. What the others are moved to may be in a later victim;
+ * the emptiest come first, and the fullest are moved to, so that is seldom. */
+static void evacuate(struct zs_arena *a, struct zs_block_figures *victims,
+                     size_t n, const struct zs_pass_goal *goal,
+                     struct zs_compact_result *r)
+{
+    size_t step = goal->together != 0 ? goal->together : n;
+
+    for (size_t i = 0; i < n && !is_late(a, goal); i += step) {
+        evacuate_together(a, victims + i, n - i < step ? n - i : step, goal, r);
+    }
 }
 
 /* --- partly filled zspages, and unused ends --- */
@@ -217,7 +233,7 @@ static void pack_huge(struct zs_arena *a, struct zs_survey *s,
                       const struct zs_pass_goal *goal,
                       struct zs_compact_result *r)
 {
-    for (unsigned turn = 0; turn < 2 && !is_late(goal); turn++) {
+    for (unsigned turn = 0; turn < 2 && !is_late(a, goal); turn++) {
         uint64_t holes;
         size_t n = list_huge(a, s->figures, s->max, &holes);
 
@@ -262,6 +278,31 @@ static void count_figures(const struct zs_survey *s,
     }
 }
 
+/* Ends of zspages, free pages, holes in huge blocks. */
+static void pack_ends(struct zs_arena *a, struct zs_survey *s,
+                      const struct zs_pass_goal *goal,
+                      struct zs_compact_result *r)
+{
+    zs_arena_pack(a, true);
+    if (!is_late(a, goal)) {
+        trim_owners(a);
+    }
+    (void)zs_arena_trim(a, goal->keep_blocks);
+    if (!is_late(a, goal)) {
+        pack_huge(a, s, goal, r);
+        (void)zs_arena_trim(a, goal->keep_blocks);
+    }
+    zs_arena_pack(a, false);
+}
+
+void zs_pass_consolidate(struct zs_arena *a)
+{
+    ZS_ASSERT_HELD(&a->pass_lock);
+    tell_owners(a, true);
+    consolidate_owners(a);
+    tell_owners(a, false);
+}
+
 void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
                  const struct zs_pass_goal *goal, struct zs_compact_result *r)
 {
@@ -269,26 +310,18 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
 
     ZS_ASSERT_HELD(&a->pass_lock);
     count_figures(s, r);
+    ZS_PROBE2(pass_begin, r->blocks_scanned, r->blocks_skipped);
     tell_owners(a, true);
     zs_arena_recycle(a, RECYCLE_BLOCKS);
     n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
     if (n > 0) {
         evacuate(a, s->figures, n, goal, r);
     }
-    if (!is_late(goal)) {
+    if (!is_late(a, goal)) {
         consolidate_owners(a);
     }
     zs_arena_recycle(a, 0);
-    zs_arena_pack(a, true);
-    if (!is_late(goal)) {
-        trim_owners(a);
-    }
-    (void)zs_arena_trim(a, goal->keep_blocks);
-    if (!is_late(goal)) {
-        pack_huge(a, s, goal, r);
-        (void)zs_arena_trim(a, goal->keep_blocks);
-    }
-    zs_arena_pack(a, false);
+    pack_ends(a, s, goal, r);
     tell_owners(a, false);
-    ZS_PROBE2(pass, r->blocks_chosen, r->blocks_emptied);
+    ZS_PROBE2(pass_end, r->blocks_chosen, r->blocks_emptied);
 }

@@ -2,8 +2,10 @@
 /* policy.c - see policy.h. */
 #include "policy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
+#include "pace.h"
 #include "zspool/arena.h"
 
 #define BLOCK_PAGES (ZS_BLOCK_BYTES / ZS_PAGE_BYTES)
@@ -86,13 +88,88 @@ uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n)
     return resident > live ? resident - live : 0;
 }
 
-bool zs_policy_wants_pass(const struct zs_block_figures *f, size_t n,
-                          unsigned wasted_percent)
-{
-    uint64_t resident = 0;
+#define DEFAULT_LOW_PERCENT 3u
+#define DEFAULT_HIGH_PERCENT 5u
+#define DEFAULT_SHARE_PERCENT 5u
+#define DEFAULT_RESERVE_BYTES (UINT64_C(2) * ZS_BLOCK_BYTES)
+#define DEFAULT_DECAY_NS UINT64_C(500000000)
 
-    for (size_t i = 0; i < n; i++) {
-        resident += (uint64_t)f[i].n_resident * ZS_PAGE_BYTES;
+static void default_u(unsigned *field, unsigned value)
+{
+    *field = *field ? *field : value;
+}
+
+static void default_u64(uint64_t *field, uint64_t value)
+{
+    *field = *field ? *field : value;
+}
+
+static unsigned max_u(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+int zs_policy_complete_budget(struct zs_compact_budget *b)
+{
+    default_u(&b->low_percent,
+              b->high_percent && b->high_percent < DEFAULT_LOW_PERCENT
+                  ? b->high_percent
+                  : DEFAULT_LOW_PERCENT);
+    default_u(&b->high_percent, max_u(b->low_percent, DEFAULT_HIGH_PERCENT));
+    default_u(&b->share_percent,
+              b->max_share_percent &&
+                      b->max_share_percent < DEFAULT_SHARE_PERCENT
+                  ? b->max_share_percent
+                  : DEFAULT_SHARE_PERCENT);
+    default_u(&b->max_share_percent, 100);
+    default_u64(&b->step_ns, ZS_STEP_NS);
+    default_u(&b->step_bytes, ZS_STEP_BYTES);
+    default_u(&b->step_objects, ZS_STEP_OBJECTS);
+    default_u64(&b->reserve_bytes, DEFAULT_RESERVE_BYTES);
+    default_u64(&b->decay_ns, DEFAULT_DECAY_NS);
+    return b->high_percent > 100 || b->low_percent > b->high_percent ||
+                   b->max_share_percent > 100 ||
+                   b->share_percent > b->max_share_percent ||
+                   b->step_objects > ZS_STEP_OBJECTS
+               ? -EINVAL
+               : 0;
+}
+
+unsigned zs_policy_share(const struct zs_compact_budget *b,
+                         unsigned waste_permille, bool working)
+{
+    unsigned low = b->low_percent * 10;
+    unsigned high = b->high_percent * 10;
+    unsigned above;
+
+    if (waste_permille < (working ? low - low / 4 : low)) {
+        return 0;
     }
-    return zs_policy_gain(f, n) * 100 > resident * wasted_percent;
+    above = waste_permille > high ? waste_permille - high : 0;
+    above = above < high ? above : high;
+    return b->share_percent +
+           (b->max_share_percent - b->share_percent) * above / high;
+}
+
+uint64_t zs_policy_reserve(const struct zs_compact_budget *b)
+{
+    return b->reserve_bytes == ZS_RESERVE_NOTHING ? 0 : b->reserve_bytes;
+}
+
+uint64_t zs_policy_keep(const struct zs_compact_budget *b, uint64_t idle,
+                        uint64_t passed_ns)
+{
+    uint64_t reserve = zs_policy_reserve(b);
+    uint64_t beyond = idle > reserve ? idle - reserve : 0;
+    uint64_t halvings = passed_ns / b->decay_ns;
+
+    if (halvings >= 64) {
+        return idle - beyond;
+    }
+    beyond >>= halvings;
+    /* of a half that is under way, a part: straight, a little too much */
+    beyond -=
+        (uint64_t)((double)beyond / 2 * (double)(passed_ns % b->decay_ns) /
+                   (double)b->decay_ns);
+    return (idle < reserve ? idle : reserve) + beyond;
 }

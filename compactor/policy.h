@@ -32,6 +32,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "zspool/compactor.h"
+
 #define ZS_POLICY_MIN_GAIN_PERCENT 3u
 
 struct zs_block_figures {
@@ -55,8 +57,24 @@ size_t zs_policy_choose(struct zs_block_figures *f, size_t n);
  * skipped. */
 uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n);
 
-/* Is a pass worth it? `wasted_percent`: of the resident memory. */
-bool zs_policy_wants_pass(const struct zs_block_figures *f, size_t n,
-                          unsigned wasted_percent);
+/* Fill in the defaults. -EINVAL: a field out of range. */
+int zs_policy_complete_budget(struct zs_compact_budget *budget);
+
+/*
+ * The share of a processor, in percent, that a compactor takes when so many
+ * thousandths of the memory are waste: 0 below the low mark, then the base
+ * share, from the high mark to twice of it rising to the greatest. `working`:
+ * it is at work now, and goes on until it is well below the low mark.
+ */
+unsigned zs_policy_share(const struct zs_compact_budget *budget,
+                         unsigned waste_permille, bool working);
+
+/* Bytes of empty blocks that are kept in any case. */
+uint64_t zs_policy_reserve(const struct zs_compact_budget *budget);
+
+/* Bytes of empty blocks to keep, of `idle` that there are, `passed_ns` after
+ * the last look: half of what is beyond the reserve is gone after decay_ns. */
+uint64_t zs_policy_keep(const struct zs_compact_budget *budget, uint64_t idle,
+                        uint64_t passed_ns);
 
 #endif /* ZS_COMPACTOR_POLICY_H */

@@ -155,9 +155,9 @@ int zs_arena_shrink(struct zs_arena *a, uint64_t bytes, uint64_t deadline_ns,
     if (deadline_ns != 0) {
         s.until_ns = now + deadline_ns < now ? 0 : now + deadline_ns;
     }
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     err = run_stages(&s);
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
     if (out) {
         *out = r;
     }

@@ -120,6 +120,7 @@ int zs_survey_take(struct zs_arena *a, struct zs_survey *s, bool heed_skips)
             f->skip = heed_skips && skip_once(a, i);
             s->n++;
         }
+        zs_pace_point(&a->pace);
     }
     return 0;
 }

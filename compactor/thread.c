@@ -1,144 +1,124 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread.c - the compactor thread: look once a tick, work while it pays.
+ * thread.c - the compactor thread: which arena is looked at, and when.
  *
  * Idea
- *   Each tick takes a survey (it reads, and moves nothing) and asks the policy
- *   whether a pass is worth it. Of the empty blocks beyond KEEP_BLOCKS half are
- *   given back, so that a load that comes back soon finds its memory. A
- *   tick that gave nothing back doubles the wait until the next one, up to
- *   MAX_WAIT_TICKS; a kick or a gain resets it.
+ *   The thread sleeps on a semaphore until the first of its arenas is due, or
+ *   until somebody posts: a kick, an arena that has grown (from any thread,
+ *   holding any lock), a stop. Then it looks at those that are due, one after
+ *   the other. A pass in progress asks at its points whether it is to end.
  *
- * Locking: `lock` (rank COMPACTOR) guards stop, kicked and the wait; it is not
- * held during a pass.
+ * Locking: `shared.lock` (rank COMPACTOR) guards the list of arenas and the
+ * budget; it is not held during a look. `busy` says which arena is being looked
+ * at; who takes that one off the list waits for it on `idle`.
  */
 #include <errno.h>
-#include <time.h>
 
-#include "owner_ops.h"
+#include "managed.h"
 #include "os.h"
-#include "pass.h"
-#include "shrink.h"
-#include "zspool/stats.h"
+#include "policy.h"
+#include "rcu.h"
 
 #define DEFAULT_TICK_NS UINT64_C(500000000)
-#define DEFAULT_WASTED_PERCENT 5u
-#define MAX_WAIT_TICKS 64u
-#define KEEP_BLOCKS 2u /* empty ones, for the next load */
+#define FOREVER UINT64_MAX
 
 struct zs_compactor {
-    struct zs_arena *arena;
-    uint64_t tick_ns;
-    unsigned wasted_percent;
+    struct zs_compactor_shared shared;
     pthread_t thread;
-    struct zs_lock lock;
-    pthread_cond_t wake;
-    bool stop;   /* guarded by lock */
-    bool kicked; /* guarded by lock */
+    pthread_cond_t idle;
+    struct zs_managed *arenas; /* guarded by shared.lock */
+    struct zs_managed *busy;   /* guarded by shared.lock */
 };
 
-static uint64_t released_so_far(struct zs_arena *a)
+static bool is_stopping(const struct zs_compactor *c)
 {
-    struct zs_arena_stats stats;
-
-    zs_arena_stats(a, &stats);
-    return stats.bytes_released;
+    return atomic_load_explicit(&c->shared.stop, memory_order_relaxed);
 }
 
-static uint32_t blocks_to_keep(struct zs_arena *a)
+static bool is_leaving(const struct zs_managed *m)
 {
-    uint32_t idle = zs_idle_blocks(a);
-    uint32_t keep =
-        a->retain_blocks < KEEP_BLOCKS ? a->retain_blocks : KEEP_BLOCKS;
-
-    return idle > keep ? (idle + keep) / 2 : idle;
+    return atomic_load_explicit(&m->leaving, memory_order_relaxed);
 }
 
-/* True: memory was given back. */
-static bool pass_if_wanted(struct zs_compactor *c)
+/* --- the thread --- */
+
+/* One that is due, marked busy; else when the first one is. */
+static struct zs_managed *take_due(struct zs_compactor *c, uint64_t *next_ns)
 {
-    struct zs_arena *a = c->arena;
-    struct zs_compact_result r = { 0 };
-    uint64_t before = released_so_far(a);
-    struct zs_survey s;
+    uint64_t now = zs_os.now_ns();
+    struct zs_managed *m;
 
-    zs_lock_acquire(&a->pass_lock);
-    (void)zs_shrink_withhold(a, 0);
-    if (zs_survey_take(a, &s, true) == 0) {
-        if (zs_policy_wants_pass(s.figures, s.n, c->wasted_percent)) {
-            struct zs_pass_goal goal = { .keep_blocks = blocks_to_keep(a) };
-
-            zs_pass_drop_caches(a);
-            zs_pass_run(a, &s, &goal, &r);
-        } else if (blocks_to_keep(a) < zs_idle_blocks(a)) {
-            (void)zs_arena_trim(a, blocks_to_keep(a));
+    *next_ns = FOREVER;
+    zs_lock_acquire(&c->shared.lock);
+    for (m = c->arenas; m; m = m->next) {
+        if (!is_leaving(m) && zs_managed_is_due(m, now)) {
+            break;
         }
-        zs_survey_free(&s);
+        *next_ns = m->due_ns < *next_ns ? m->due_ns : *next_ns;
     }
-    zs_lock_release(&a->pass_lock);
-    return released_so_far(a) > before;
+    c->busy = m;
+    zs_lock_release(&c->shared.lock);
+    return m;
 }
 
-static struct timespec deadline(uint64_t wait_ns)
+static void end_busy(struct zs_compactor *c)
 {
-    struct timespec t;
-    uint64_t ns;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    ns = (uint64_t)t.tv_nsec + wait_ns;
-    t.tv_sec += (time_t)(ns / 1000000000u);
-    t.tv_nsec = (long)(ns % 1000000000u);
-    return t;
+    zs_lock_acquire(&c->shared.lock);
+    c->busy = NULL;
+    pthread_cond_broadcast(&c->idle);
+    zs_lock_release(&c->shared.lock);
 }
 
-/* Sleep for n ticks, until a kick, or until stop. True: go on. */
-static bool sleep_ticks(struct zs_compactor *c, unsigned n, bool *kicked)
+/* Posts from before this look at the arenas say nothing any more. */
+static void forget_posts(struct zs_compactor *c)
 {
-    struct timespec until = deadline(c->tick_ns * n);
-    bool go_on;
-    int err = 0;
-
-    zs_lock_acquire(&c->lock);
-    while (!c->stop && !c->kicked && err != ETIMEDOUT) {
-        err = pthread_cond_timedwait(&c->wake, &c->lock.mutex, &until);
+    while (sem_trywait(&c->shared.wake) == 0) {
     }
-    go_on = !c->stop;
-    *kicked = c->kicked;
-    c->kicked = false;
-    zs_lock_release(&c->lock);
-    return go_on;
 }
 
 static void *run(void *arg)
 {
     struct zs_compactor *c = arg;
-    unsigned wait_ticks = 1;
-    bool kicked;
 
-    while (sleep_ticks(c, wait_ticks, &kicked)) {
-        if (pass_if_wanted(c) || kicked) {
-            wait_ticks = 1;
-        } else if (wait_ticks < MAX_WAIT_TICKS) {
-            wait_ticks *= 2;
+    while (!is_stopping(c)) {
+        uint64_t next_ns;
+        struct zs_managed *m;
+
+        forget_posts(c);
+        m = take_due(c, &next_ns);
+        if (m) {
+            zs_managed_look(m);
+            end_busy(c);
+        } else if (!is_stopping(c)) { /* posted after forget_posts() */
+            zs_compactor_sleep(&c->shared, next_ns);
         }
     }
     return NULL;
 }
 
-static void init_wake(struct zs_compactor *c)
-{
-    pthread_condattr_t attr;
+/* --- start and stop --- */
 
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->wake, &attr);
-    pthread_condattr_destroy(&attr);
+static int init(struct zs_compactor *c, const struct zs_compactor_config *cfg)
+{
+    int err;
+
+    c->shared.budget = cfg->budget;
+    err = zs_policy_complete_budget(&c->shared.budget);
+    if (err) {
+        return err;
+    }
+    c->shared.tick_ns = cfg->tick_ns ? cfg->tick_ns : DEFAULT_TICK_NS;
+    sem_init(&c->shared.wake, 0, 0);
+    zs_lock_init(&c->shared.lock, ZS_RANK_COMPACTOR);
+    pthread_cond_init(&c->idle, NULL);
+    return 0;
 }
 
 static void free_compactor(struct zs_compactor *c)
 {
-    pthread_cond_destroy(&c->wake);
-    zs_lock_destroy(&c->lock);
+    pthread_cond_destroy(&c->idle);
+    zs_lock_destroy(&c->shared.lock);
+    sem_destroy(&c->shared.wake);
     zs_os.free(c);
 }
 
@@ -147,36 +127,31 @@ int zs_compactor_start(struct zs_arena *arena,
                        struct zs_compactor **out)
 {
     static const struct zs_compactor_config defaults;
-    struct zs_compactor *c;
+    struct zs_compactor *c = zs_os.alloc(sizeof(*c));
+    int err;
 
-    cfg = cfg ? cfg : &defaults;
-    if (cfg->wasted_percent > 100) {
-        return -EINVAL;
-    }
-    c = zs_os.alloc(sizeof(*c));
     if (!c) {
         return -ENOMEM;
     }
-    c->arena = arena;
-    c->tick_ns = cfg->tick_ns ? cfg->tick_ns : DEFAULT_TICK_NS;
-    c->wasted_percent =
-        cfg->wasted_percent ? cfg->wasted_percent : DEFAULT_WASTED_PERCENT;
-    zs_lock_init(&c->lock, ZS_RANK_COMPACTOR);
-    init_wake(c);
+    err = init(c, cfg ? cfg : &defaults);
+    if (err) {
+        zs_os.free(c);
+        return err;
+    }
+    err = arena ? zs_compactor_add(c, arena) : 0;
+    if (err) {
+        free_compactor(c);
+        return err;
+    }
     if (zs_os.thread_start(&c->thread, run, c) != 0) {
+        if (arena) {
+            (void)zs_compactor_remove(c, arena);
+        }
         free_compactor(c);
         return -EAGAIN;
     }
     *out = c;
     return 0;
-}
-
-void zs_compactor_kick(struct zs_compactor *c)
-{
-    zs_lock_acquire(&c->lock);
-    c->kicked = true;
-    pthread_cond_signal(&c->wake);
-    zs_lock_release(&c->lock);
 }
 
 void zs_compactor_stop(struct zs_compactor *c)
@@ -185,10 +160,143 @@ void zs_compactor_stop(struct zs_compactor *c)
         return;
     }
     zs_may_wait(__func__);
-    zs_lock_acquire(&c->lock);
-    c->stop = true;
-    pthread_cond_signal(&c->wake);
-    zs_lock_release(&c->lock);
+    zs_lock_acquire(&c->shared.lock);
+    atomic_store_explicit(&c->shared.stop, true, memory_order_relaxed);
+    (void)sem_post(&c->shared.wake);
+    zs_lock_release(&c->shared.lock);
     pthread_join(c->thread, NULL);
+    while (c->arenas) {
+        struct zs_managed *m = c->arenas;
+
+        c->arenas = m->next;
+        zs_managed_destroy(m);
+    }
     free_compactor(c);
+}
+
+/* --- arenas --- */
+
+int zs_compactor_add(struct zs_compactor *c, struct zs_arena *arena)
+{
+    struct zs_managed *m;
+    int err = zs_managed_create(arena, &c->shared, &m);
+
+    if (err) {
+        return err;
+    }
+    zs_lock_acquire(&c->shared.lock);
+    m->next = c->arenas;
+    c->arenas = m;
+    (void)sem_post(&c->shared.wake);
+    zs_lock_release(&c->shared.lock);
+    return 0;
+}
+
+static struct zs_managed *find_locked(struct zs_compactor *c,
+                                      const struct zs_arena *arena)
+{
+    struct zs_managed *m = c->arenas;
+
+    while (m && m->arena != arena) {
+        m = m->next;
+    }
+    return m;
+}
+
+static void unlink_locked(struct zs_compactor *c, struct zs_managed *m)
+{
+    struct zs_managed **p = &c->arenas;
+
+    while (*p != m) {
+        p = &(*p)->next;
+    }
+    *p = m->next;
+}
+
+int zs_compactor_remove(struct zs_compactor *c, struct zs_arena *arena)
+{
+    struct zs_managed *m;
+
+    zs_may_wait(__func__);
+    zs_lock_acquire(&c->shared.lock);
+    m = find_locked(c, arena);
+    if (!m || is_leaving(m)) {
+        zs_lock_release(&c->shared.lock);
+        return -ENOENT;
+    }
+    atomic_store_explicit(&m->leaving, true, memory_order_relaxed);
+    (void)sem_post(&c->shared.wake); /* it may be pausing */
+    while (c->busy == m) {
+        zs_lock_wait(&c->shared.lock, &c->idle);
+    }
+    unlink_locked(c, m);
+    zs_lock_release(&c->shared.lock);
+    zs_managed_destroy(m);
+    return 0;
+}
+
+/* --- while it runs --- */
+
+int zs_compactor_set_budget(struct zs_compactor *c,
+                            const struct zs_compact_budget *budget)
+{
+    struct zs_compact_budget whole = *budget;
+    int err = zs_policy_complete_budget(&whole);
+
+    if (err) {
+        return err;
+    }
+    zs_lock_acquire(&c->shared.lock);
+    c->shared.budget = whole;
+    (void)sem_post(&c->shared.wake);
+    zs_lock_release(&c->shared.lock);
+    return 0;
+}
+
+void zs_compactor_budget(struct zs_compactor *c, struct zs_compact_budget *out)
+{
+    zs_lock_acquire(&c->shared.lock);
+    *out = c->shared.budget;
+    zs_lock_release(&c->shared.lock);
+}
+
+void zs_compactor_kick(struct zs_compactor *c)
+{
+    zs_lock_acquire(&c->shared.lock);
+    for (struct zs_managed *m = c->arenas; m; m = m->next) {
+        atomic_store_explicit(&m->kicked, true, memory_order_relaxed);
+    }
+    (void)sem_post(&c->shared.wake);
+    zs_lock_release(&c->shared.lock);
+}
+
+void zs_compactor_pause(struct zs_compactor *c)
+{
+    zs_lock_acquire(&c->shared.lock);
+    atomic_store_explicit(&c->shared.paused, true, memory_order_relaxed);
+    (void)sem_post(&c->shared.wake);
+    zs_lock_release(&c->shared.lock);
+}
+
+void zs_compactor_resume(struct zs_compactor *c)
+{
+    atomic_store_explicit(&c->shared.paused, false, memory_order_relaxed);
+    zs_compactor_kick(c);
+}
+
+int zs_compactor_stats(struct zs_compactor *c, struct zs_arena *arena,
+                       struct zs_compactor_stats *out)
+{
+    struct zs_managed *m;
+
+    zs_lock_acquire(&c->shared.lock);
+    m = find_locked(c, arena);
+    if (m) {
+#define READ_FIGURE(name, text)                                                \
+    out->name = atomic_load_explicit(&m->stats.name, memory_order_relaxed);
+        ZS_COMPACTOR_STATS(READ_FIGURE)
+#undef READ_FIGURE
+    }
+    zs_lock_release(&c->shared.lock);
+    return m ? 0 : -ENOENT;
 }

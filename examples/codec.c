@@ -2,8 +2,8 @@
 /*
  * codec.c - a codec of one's own, for arrays of counters.
  *
- * Each 8-byte counter is a little more than the one before. All lowest bytes are
- * taken first, then all bytes above them, and of each the difference to the
+ * Each 8-byte counter is a little more than the one before. All lowest bytes
+ * are taken first, then all bytes above them, and of each the difference to the
  * counter before: long runs of one byte, which become its number and the byte.
  * lz4 finds little to repeat in such data.
  */

@@ -47,6 +47,9 @@ enum zs_huge_pages {
 
 /** Arena settings. Zero-initialise, then set what differs from the default. */
 struct zs_arena_config {
+    /** What it is called in statistics; the first 23 bytes are copied. NULL:
+     *  "arena1", "arena2", ... as they are created. */
+    const char *name;
     /** Address space to reserve (costs no memory), rounded up to whole
      *  pageblocks. 0: 64 GiB. At most 4 TiB. */
     size_t reserve_bytes;

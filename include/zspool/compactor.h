@@ -159,29 +159,94 @@ ZS_API ZS_MUST_CHECK int zs_arena_online(struct zs_arena *arena, size_t first,
 ZS_API ZS_MUST_CHECK int zs_page_retire(struct zs_arena *arena, zs_pfn_t page,
                                         struct zs_blocker *why);
 
+/* --- what a pass would do --- */
+
+#define ZS_COMPACT_ESTIMATES(X)                                                \
+    X(blocks_scanned, "pageblocks looked at")                                  \
+    X(blocks_chosen, "pageblocks that a pass would empty")                     \
+    X(bytes_to_move, "live bytes in those")                                    \
+    X(bytes_gained, "bytes that packing everything live would give back")      \
+    X(waste_bytes, "resident memory that is not live, empty pageblocks too")   \
+    X(waste_permille, "the same, in thousandths of the resident memory")
+
+#define ZS_COMPACT_ESTIMATE_(name, text) uint64_t name;
+struct zs_compact_estimate {
+    ZS_COMPACT_ESTIMATES(ZS_COMPACT_ESTIMATE_)
+};
+
+/**
+ * A dry run: what zs_compact() would give now, and what it would move for it.
+ * Moves nothing. Cost: a look at each page's descriptor, some 3 ms for a GiB.
+ * May wait for a compaction pass.
+ *
+ * @retval 0        `*out` is the estimate
+ * @retval -ENOMEM  no memory for the plan
+ */
+ZS_API ZS_MUST_CHECK int zs_compact_estimate(struct zs_arena *arena,
+                                             struct zs_compact_estimate *out);
+
 /* --- the thread --- */
 
 struct zs_compactor; /* opaque */
+
+/**
+ * How much a compactor does, and how. Zero-initialise, then set what differs:
+ * in every field 0 means the default.
+ *
+ * Waste is memory that is resident but neither live nor in the reserve. Below
+ * the low mark nothing is done. From there on the thread works for its share of
+ * a processor; above the high mark the share rises, and at twice the high mark
+ * it is the greatest. It pauses between steps, so that work comes as a trickle.
+ */
+struct zs_compact_budget {
+    unsigned low_percent;       /**< low mark, of resident memory. 0: 3 */
+    unsigned high_percent;      /**< high mark, not below the low one. 0: 5 */
+    unsigned share_percent;     /**< of one processor. 1..100, 0: 5 */
+    unsigned max_share_percent; /**< not below share_percent. 0: 100 */
+
+    /** Longest step: how long a lock is held, or a zspage closed to writers. 0:
+     *  100,000. Copying ends at half of it. One object is the least: objects
+     *  of hundreds of KiB take longer. */
+    uint64_t step_ns;
+    uint32_t step_bytes; /**< most bytes moved in a step. 0: 64 KiB */
+    uint32_t
+        step_objects; /**< most objects moved in a step. 0: 256, the most */
+
+    /** Empty pageblocks that keep their memory for the next burst, in bytes.
+     *  0: 4 MiB. ZS_RESERVE_NOTHING: none */
+    uint64_t reserve_bytes;
+    /** How fast the memory of other empty pageblocks goes back: half of it in
+     *  so many ns. 0: 500 ms. 1: at once */
+    uint64_t decay_ns;
+};
+#define ZS_RESERVE_NOTHING UINT64_MAX
 
 /** Compactor settings. Zero-initialise, then set what differs. */
 struct zs_compactor_config {
     /** Time between looks. 0: 500 ms. */
     uint64_t tick_ns;
-    /** Compact when more than this share of the memory in use could be given
-     *  back, in percent. 0: 5. */
-    unsigned wasted_percent;
+    struct zs_compact_budget budget;
 };
 
 /**
- * Start a compactor thread for the arena. It looks once a tick, works while
- * there is something to gain, and waits twice as long (up to 64 ticks) after
- * each pass that gained nothing.
+ * Start a compactor thread: one for all arenas of the process is enough.
  *
- * @param cfg  settings, copied; NULL means all defaults.
- * @param out  receives the compactor; end it with zs_compactor_stop() before
- *             the arena (or the pool with its private arena) is destroyed.
+ * It looks at each arena once a tick, when memory was taken that may be waste,
+ * and when it is kicked; it works while there is something to gain. After a
+ * pass that gained nothing it passes only after twice as many ticks (up to
+ * 64), or when the figures have changed.
+ *
+ * For an arena with a limit: when an allocation meets the limit, and is not
+ * called in a read section, the calling thread compacts a little and tries
+ * again (direct compaction), before it answers -ENOMEM.
+ *
+ * @param arena  the first arena, as zs_compactor_add(); NULL: none yet.
+ * @param cfg    settings, copied; NULL means all defaults.
+ * @param out    receives the compactor; end it with zs_compactor_stop() before
+ *               its arenas (or the pools with private arenas) are destroyed.
  * @retval 0        running
- * @retval -EINVAL  wasted_percent is above 100
+ * @retval -EINVAL  a setting out of range
+ * @retval -EBUSY   the arena has a compactor
  * @retval -ENOMEM  no memory
  * @retval -EAGAIN  the system refused the thread; nothing is left behind
  */
@@ -190,11 +255,78 @@ zs_compactor_start(struct zs_arena *arena,
                    const struct zs_compactor_config *cfg,
                    struct zs_compactor **out);
 
-/** Look now, without waiting for the tick. Never waits. */
+/**
+ * Look after one more arena. Any thread, any time.
+ *
+ * @retval 0        it does
+ * @retval -EBUSY   the arena has a compactor, this or another
+ * @retval -ENOMEM  no memory
+ */
+ZS_API ZS_MUST_CHECK int zs_compactor_add(struct zs_compactor *compactor,
+                                          struct zs_arena *arena);
+
+/**
+ * Leave an arena alone; it may be destroyed then. May wait for a step of a pass
+ * in progress, and for readers.
+ *
+ * @retval 0        it is left alone
+ * @retval -ENOENT  it is not this compactor's
+ */
+ZS_API int zs_compactor_remove(struct zs_compactor *compactor,
+                               struct zs_arena *arena);
+
+/**
+ * Change the budget while it runs; a pass in progress goes on by the new one.
+ *
+ * @retval 0        set
+ * @retval -EINVAL  a field out of range; the budget is as before
+ */
+ZS_API ZS_MUST_CHECK int
+zs_compactor_set_budget(struct zs_compactor *compactor,
+                        const struct zs_compact_budget *budget);
+
+/** The budget in use, defaults filled in. */
+ZS_API void zs_compactor_budget(struct zs_compactor *compactor,
+                                struct zs_compact_budget *out);
+
+/** Look at all arenas now, without waiting for the tick. Never waits. */
 ZS_API void zs_compactor_kick(struct zs_compactor *compactor);
 
-/** Stop and free it. May wait for the pass in progress. NULL is allowed. */
+/** Do nothing until zs_compactor_resume(); a pass in progress ends soon. Direct
+ *  compaction goes on. Never waits. */
+ZS_API void zs_compactor_pause(struct zs_compactor *compactor);
+ZS_API void zs_compactor_resume(struct zs_compactor *compactor);
+
+/** Stop and free it. May wait for a step of a pass in progress, and for
+ *  readers. NULL is allowed. */
 ZS_API void zs_compactor_stop(struct zs_compactor *compactor);
+
+#define ZS_COMPACTOR_STATS(X)                                                  \
+    X(looks, "times that the arena's figures were looked at")                  \
+    X(passes, "passes begun")                                                  \
+    X(passes_ended_early, "of those, ended before they were through")          \
+    X(passes_deferred, "passes left out because the last ones gained nothing") \
+    X(wakes, "looks because memory was taken")                                 \
+    X(cpu_ns, "processor time of the thread for this arena")                   \
+    X(paused_ns, "time that passes have paused")                               \
+    X(share_percent, "share of a processor of the last look, 0: no work")      \
+    X(waste_permille, "waste at the last look, in thousandths of resident")    \
+    X(reserve_bytes, "memory of empty pageblocks that is kept")
+
+#define ZS_COMPACTOR_FIELD_(name, text) uint64_t name;
+struct zs_compactor_stats {
+    ZS_COMPACTOR_STATS(ZS_COMPACTOR_FIELD_)
+};
+
+/**
+ * What the compactor did for an arena.
+ *
+ * @retval 0        `*out` receives it
+ * @retval -ENOENT  the arena is not this compactor's
+ */
+ZS_API ZS_MUST_CHECK int zs_compactor_stats(struct zs_compactor *compactor,
+                                            struct zs_arena *arena,
+                                            struct zs_compactor_stats *out);
 
 ZS_END_DECLS
 

@@ -193,11 +193,31 @@ ZS_API ZS_MUST_CHECK int zs_arena_page_flags(struct zs_arena *arena,
                                              zs_pfn_t first, uint32_t n,
                                              uint32_t *words);
 
+/** For zs_arena_dump(): a character for each page. */
+#define ZS_DUMP_PAGES 1u
+
 /**
- * Print a map of the arena to a file descriptor, for people: a line for each
- * pageblock in use, a character for each 8 pages, the types below.
+ * Print a map of the arena to a file descriptor, for people: a character for
+ * each pageblock, which says how full it is. Below it each pageblock that
+ * compaction could not empty just now, with a page that would not move and who
+ * holds it, as its owner says (a pin: by whom, and since when).
+ *
+ * @param flags  0, or ZS_DUMP_PAGES: a letter for the type of each page of the
+ *               pageblocks in use instead.
+ *
+ * Blocks are copied one after the other, not at one moment. Asks the owners of
+ * pages, so not to be called with a lock that describe_holder takes. Cost: some
+ * 200 ns for each page in use, twice; and the writes.
  */
-ZS_API void zs_arena_dump(struct zs_arena *arena, int fd);
+ZS_API void zs_arena_dump(struct zs_arena *arena, int fd, unsigned flags);
+
+/**
+ * The same as a picture (SVG, standing alone): a cell for each pageblock, as
+ * full as it is in use, coloured by the type of most of its pages; marks for
+ * huge, offline, and what cannot be emptied; in words where the pointer rests.
+ * Some 400 bytes for each pageblock.
+ */
+ZS_API void zs_arena_dump_svg(struct zs_arena *arena, int fd);
 
 /** The type and the name of the state in a copied flag word. */
 ZS_API zs_page_type_t zs_page_flags_type(uint32_t word);

@@ -66,6 +66,9 @@ typedef struct zs_handle {
 
 /** Pool settings. Zero-initialise, then set what differs from the default. */
 struct zs_pool_config {
+    /** What it is called in statistics; the first 23 bytes are copied. NULL:
+     *  "pool" and the number of its page type. */
+    const char *name;
     /** Arena to live in; it must outlive the pool. NULL: a private one. */
     struct zs_arena *arena;
     /** Settings of the private arena. */

@@ -248,6 +248,7 @@ static int init_type(struct zs_balloon *b)
     err = zs_set_movable_ops(b->arena, b->type, &balloon_movable_ops, b);
     ZS_CHECK(err == 0); /* a fresh type has none */
     zs_set_shrink_ops(b->arena, b->type, &balloon_shrink_ops, b);
+    zs_set_figures_ops(b->arena, b->type, &balloon_figures_ops, b);
     return 0;
 }
 
@@ -305,6 +306,7 @@ void zs_balloon_destroy(struct zs_balloon *b)
     }
     zs_may_wait(__func__);
     zs_set_shrink_ops(b->arena, b->type, NULL, NULL);
+    zs_set_figures_ops(b->arena, b->type, NULL, NULL);
     (void)zs_balloon_deflate(b, UINT64_MAX);
     while ((err = zs_page_type_destroy(b->arena, b->type)) == -EBUSY) {
         sched_yield(); /* the core has pages still, and lets go of them */

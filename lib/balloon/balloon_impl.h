@@ -62,5 +62,6 @@ void balloon_finalize(struct zs_balloon *b, zs_pfn_t first, unsigned n);
 
 extern const struct zs_movable_ops balloon_movable_ops;
 extern const struct zs_shrink_ops balloon_shrink_ops;
+extern const struct zs_figures_ops balloon_figures_ops;
 
 #endif /* ZS_LIB_BALLOON_IMPL_H */

@@ -11,6 +11,8 @@
  * A page that deflating has unlinked while the core was about to ask for it is
  * not listed: it refuses isolation.
  */
+#include <string.h>
+
 #include "balloon_impl.h"
 
 static bool isolate_page(void *ctx, zs_pfn_t page)
@@ -78,4 +80,21 @@ static uint64_t withhold(void *ctx, uint64_t bytes)
 
 const struct zs_shrink_ops balloon_shrink_ops = {
     .withhold = withhold,
+};
+
+static void read_figures(void *ctx, uint64_t *values)
+{
+    struct zs_balloon_stats stats;
+
+    zs_balloon_stats(ctx, &stats);
+    memcpy(values, &stats, sizeof(stats));
+}
+
+static const struct zs_figure figures[] = { ZS_BALLOON_STATS(ZS_FIGURE) };
+
+const struct zs_figures_ops balloon_figures_ops = {
+    .kind = "balloon",
+    .table = figures,
+    .n = ZS_FIGURES_LEN(figures),
+    .read = read_figures,
 };

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+#include "os.h"
+#include "probe.h"
+
 void zs_grace_init(struct zs_grace *g)
 {
     *g = (struct zs_grace){ 0 };
@@ -34,9 +37,20 @@ void zs_grace_destroy(struct zs_grace *g)
 static void start_locked(struct zs_grace *g, enum zs_round round)
 {
     ZS_ASSERT_HELD(&g->lock);
+    g->began_ns[round] = zs_os.now_ns();
     for (struct zs_grace_member *m = g->members; m; m = m->next) {
         m->start(m, round);
     }
+}
+
+/* Its readers are gone: so long what it covers has waited for them. */
+static void note_delay_locked(struct zs_grace *g, enum zs_round round)
+{
+    uint64_t took = zs_os.now_ns() - g->began_ns[round];
+
+    ZS_ASSERT_HELD(&g->lock);
+    zs_histogram_add(&g->delays, took);
+    ZS_PROBE2(grace, round, took);
 }
 
 /*
@@ -48,6 +62,7 @@ static void finish(struct zs_grace *g, enum zs_round round)
     struct zs_grace_member *m;
 
     zs_lock_acquire(&g->lock);
+    note_delay_locked(g, round);
     m = g->members;
     zs_lock_release(&g->lock);
     for (; m; m = m->next) {
@@ -182,7 +197,8 @@ void zs_grace_count_moved(struct zs_grace *g, uint64_t bytes)
     atomic_fetch_add_explicit(&g->moved_bytes, bytes, memory_order_relaxed);
 }
 
-void zs_grace_uncount(struct zs_grace *g, uint64_t bytes)
+void zs_grace_uncount(struct zs_grace *g, uint64_t bytes, uint64_t n)
 {
+    atomic_fetch_add_explicit(&g->n_released, n, memory_order_relaxed);
     atomic_fetch_sub_explicit(&g->deferred_bytes, bytes, memory_order_relaxed);
 }

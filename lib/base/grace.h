@@ -34,6 +34,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "histogram.h"
 #include "lock.h"
 #include "rcu.h"
 
@@ -58,6 +59,9 @@ struct zs_grace {
     _Atomic uint64_t deferred_bytes; /* waiting now; relaxed counters */
     _Atomic uint64_t deferred_peak;
     _Atomic uint64_t moved_bytes; /* left behind by movers since a FLUSH */
+    _Atomic uint64_t n_released;  /* things that waited, and are free; ever */
+    uint64_t began_ns[ZS_NR_ROUNDS]; /* guarded by lock */
+    struct zs_histogram delays; /* from begin to passed, of both rounds; ns */
 };
 
 void zs_grace_init(struct zs_grace *g);
@@ -78,7 +82,8 @@ void zs_grace_flush(struct zs_grace *g);
 /* Members count what waits, and movers which part of it is theirs. */
 void zs_grace_count(struct zs_grace *g, uint64_t bytes);
 void zs_grace_count_moved(struct zs_grace *g, uint64_t bytes);
-void zs_grace_uncount(struct zs_grace *g, uint64_t bytes);
+/* So many bytes of n things (pages, slots) that have waited are free. */
+void zs_grace_uncount(struct zs_grace *g, uint64_t bytes, uint64_t n);
 
 static inline uint64_t zs_grace_deferred(const struct zs_grace *g)
 {

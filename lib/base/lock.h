@@ -18,12 +18,14 @@
 #include <stdint.h>
 
 #include "check.h"
+#include "pace.h"
 
 enum zs_rank {
     ZS_RANK_TRAINER,   /* training and freeing a store's dictionaries     */
-    ZS_RANK_COMPACTOR, /* a compactor thread: stop and kick               */
+    ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
+    ZS_RANK_COMPACTOR, /* a compactor thread: its arenas and budget       */
     ZS_RANK_TYPES,     /* page types of an arena                          */
     ZS_RANK_POOLS,     /* the pools of the process, for ends of threads   */
     ZS_RANK_CACHES,    /* the caches of a pool, and who empties them      */
@@ -79,10 +81,19 @@ static inline void zs_lock_destroy(struct zs_lock *l)
     pthread_mutex_destroy(&l->mutex);
 }
 
+/* A mover that holds a lock which others take is in a step (pace.h). */
+static inline void zs_lock_enter_step_(const struct zs_lock *l)
+{
+    if (l->rank >= ZS_RANK_CACHES) {
+        zs_step_enter();
+    }
+}
+
 static inline void zs_lock_acquire(struct zs_lock *l)
 {
     ZS_RANK_TAKE_(l->rank);
     pthread_mutex_lock(&l->mutex);
+    zs_lock_enter_step_(l);
 }
 
 /* False: somebody holds it. */
@@ -92,6 +103,7 @@ static inline bool zs_lock_try_acquire(struct zs_lock *l)
         return false;
     }
     ZS_RANK_TAKE_(l->rank);
+    zs_lock_enter_step_(l);
     return true;
 }
 
@@ -99,15 +111,24 @@ static inline bool zs_lock_try_acquire(struct zs_lock *l)
  * it. */
 static inline void zs_lock_release(struct zs_lock *l)
 {
+    bool may_end_step = l->rank >= ZS_RANK_CACHES;
+
     ZS_RANK_DROP_(l->rank);
     pthread_mutex_unlock(&l->mutex);
+    if (may_end_step) {
+        zs_step_leave();
+    }
 }
 
 /* Sleep on `cond` with the lock dropped meanwhile. */
 static inline void zs_lock_wait(struct zs_lock *l, pthread_cond_t *cond)
 {
     ZS_ASSERT_HELD(l);
+    if (l->rank >= ZS_RANK_CACHES) {
+        zs_step_leave();
+    }
     pthread_cond_wait(cond, &l->mutex);
+    zs_lock_enter_step_(l);
 }
 
 #endif /* ZS_LIB_LOCK_H */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,6 +151,22 @@ static uint64_t os_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static uint64_t os_thread_cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t os_thread_switches(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_nivcsw
+                                                 : 0;
+}
+
 static int os_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
 {
     return -pthread_create(out, NULL, run, arg);
@@ -171,6 +188,45 @@ static int os_barrier(void)
     return -errno;
 }
 
+/* What there is, at most `size` bytes. Their number, or a negative errno. */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+    size_t len = 0;
+
+    while (len < size) {
+        ssize_t n = read(fd, buf + len, size - len);
+
+        if (n == 0) {
+            break;
+        }
+        if (n > 0) {
+            len += (size_t)n;
+        } else if (errno != EINTR) {
+            return -errno;
+        }
+    }
+    return (ssize_t)len;
+}
+
+static int os_read_file(const char *path, char *buf, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    n = read_all(fd, buf, size);
+    close(fd);
+    if (n >= 0 && (size_t)n == size) {
+        return -EFBIG;
+    }
+    if (n >= 0) {
+        buf[n] = '\0';
+    }
+    return (int)n;
+}
+
 struct zs_os zs_os = {
     .reserve = os_reserve,
     .unreserve = os_unreserve,
@@ -181,6 +237,9 @@ struct zs_os zs_os = {
     .alloc = os_alloc,
     .free = free,
     .now_ns = os_now_ns,
+    .thread_cpu_ns = os_thread_cpu_ns,
+    .thread_switches = os_thread_switches,
     .thread_start = os_thread_start,
     .barrier = os_barrier,
+    .read_file = os_read_file,
 };

@@ -32,10 +32,17 @@ struct zs_os {
     void *(*alloc)(size_t bytes); /* zeroed; NULL on failure */
     void (*free)(void *p);
     uint64_t (*now_ns)(void);
+    /* Of the calling thread: processor time it has used, and how often the
+     * processor was taken away from it. */
+    uint64_t (*thread_cpu_ns)(void);
+    uint64_t (*thread_switches)(void);
     int (*thread_start)(pthread_t *out, void *(*run)(void *), void *arg);
     /* Every thread of the process executes a full fence before this returns. 0
      * or a negative errno. */
     int (*barrier)(void);
+    /* Read a small file, whole, and end it with a zero byte. Its length, at
+     * most size - 1; or a negative errno, -EFBIG if it is longer. */
+    int (*read_file)(const char *path, char *buf, size_t size);
 };
 
 extern struct zs_os zs_os;

@@ -59,6 +59,7 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
     bool isolated = false;
     void *ctx;
 
+    zs_count(&a->counters.migrate_scanned);
     zs_read_lock();
     if (zs_word_state(zs_page_word(p)) != ZS_PAGE_MOVABLE ||
         !zs_page_try_lock(p)) {
@@ -77,6 +78,8 @@ bool zs_isolate_movable_ops_page(struct zs_arena *a, zs_pfn_t page)
         finish(a, page);
         return false;
     }
+    zs_count(&a->counters.isolated);
+    ZS_PROBE2(isolate, page, zs_word_type(zs_page_word(p)));
     ZS_STEP(ZS_STEP_PAGE_ISOLATED);
     return true;
 }
@@ -128,11 +131,14 @@ enum zs_migrate_result zs_migrate_movable_ops_page(struct zs_arena *a,
 {
     enum zs_migrate_result result = ask_owner(a, dst, src, mode);
 
+    if (result != ZS_MIGRATE_DONE) {
+        ZS_PROBE2(move_refused, src, result);
+    }
     switch (result) {
     case ZS_MIGRATE_DONE:
         zs_page_migrated_edge(zs_page(a, src));
         zs_limbo_gather(a, left, src);
-        ZS_PROBE2(page_migrated, src, dst);
+        ZS_PROBE2(page_moved, src, dst);
         ZS_STEP(ZS_STEP_PAGE_LIMBO);
         break;
     case ZS_MIGRATE_GONE:
@@ -326,6 +332,7 @@ static bool migrate_once(struct zs_arena *a, struct batch *b,
         }
         ZS_STEP(ZS_STEP_PAGE_DST);
         migrate_run(a, b, b->pages + done, len, dst, mode);
+        zs_pace_point(&a->pace);
         done += len;
     }
     return true;

@@ -11,6 +11,13 @@
 
 #include "page.h"
 
+/* What an owner's pages hold. */
+struct zs_owner_weight {
+    uint64_t live;      /* bytes of live objects */
+    uint64_t resident;  /* bytes of its pages that have memory */
+    uint64_t compacted; /* bytes of pages that moves have emptied, ever */
+};
+
 /*
  * The narrow interface by which an owner may offer to move its *objects*, so
  * that a pageblock is emptied without moving free slots along.
@@ -47,6 +54,8 @@ struct zs_evacuation_ops {
     /* A pass begins, or ends; what the owner gives back meanwhile it may give
      * back at its end, together. */
     void (*pass)(void *ctx, bool begins);
+    /* The sums over all its pages; from counters, in microseconds. */
+    void (*weigh)(void *ctx, struct zs_owner_weight *out);
     /* Objects and bytes moved since the beginning. */
     void (*count_moved)(void *ctx, uint64_t *objects, uint64_t *bytes);
 };
@@ -65,6 +74,37 @@ struct zs_shrink_ops {
 };
 void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
                        const struct zs_shrink_ops *ops, void *ctx);
+
+/* One figure; a table is made from an X-macro: its values are uint64_t, in the
+ * order of the table, as in the structs of the public headers.
+ *
+ *     static const struct zs_figure table[] = { ZS_ARENA_STATS(ZS_FIGURE) };
+ */
+struct zs_figure {
+    const char *name;
+    const char *text; /* ends in ", ever": a counter */
+};
+#define ZS_FIGURE(field, about) { #field, about },
+#define ZS_FIGURES_LEN(table) (sizeof(table) / sizeof((table)[0]))
+#define ZS_MOST_FIGURES 32u /* of an owner */
+
+/*
+ * What an owner says about itself in statistics. Called with the arena's
+ * figures_lock held and no other; takes the owner's locks, waits for nobody.
+ */
+struct zs_figures_ops {
+    const char *kind;              /* "pool" */
+    const struct zs_figure *table; /* the same for all of a kind */
+    size_t n;
+    /* Its name; "": none. Optional. */
+    const char *(*name)(void *ctx);
+    void (*read)(void *ctx, uint64_t *values); /* n of them */
+    /* Add what it has done for compactions. Optional. */
+    void (*count)(void *ctx, struct zs_compact_stats *sum);
+};
+/* With NULL, withdraw: what it has counted stays with the arena. */
+void zs_set_figures_ops(struct zs_arena *a, zs_page_type_t type,
+                        const struct zs_figures_ops *ops, void *ctx);
 
 /* Offer (or, with NULL, withdraw) the evacuation interface of a type. Waits
  * for a compaction pass in progress. */

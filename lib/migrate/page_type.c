@@ -81,10 +81,10 @@ void zs_set_evacuation_ops(struct zs_arena *a, zs_page_type_t type,
     struct zs_page_type *t = &a->types[type];
 
     zs_may_wait(__func__); /* a pass waits for readers under pass_lock */
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     t->evacuation = ops;
     t->evacuation_ctx = ctx;
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
 }
 
 void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
@@ -93,10 +93,10 @@ void zs_set_shrink_ops(struct zs_arena *a, zs_page_type_t type,
     struct zs_page_type *t = &a->types[type];
 
     zs_may_wait(__func__);
-    zs_lock_acquire(&a->pass_lock);
+    zs_arena_begin_pass(a);
     t->shrink = ops;
     t->shrink_ctx = ctx;
-    zs_lock_release(&a->pass_lock);
+    zs_arena_end_pass(a);
 }
 
 /* No more look-ups. */
@@ -130,6 +130,7 @@ int zs_page_type_destroy(struct zs_arena *a, zs_page_type_t type)
     zs_wait_for_readers(); /* callbacks that were looked up have returned */
     zs_set_evacuation_ops(a, type, NULL, NULL);
     zs_set_shrink_ops(a, type, NULL, NULL);
+    zs_set_figures_ops(a, type, NULL, NULL);
     zs_lock_acquire(&a->types_lock);
     a->types[type].taken = false;
     zs_lock_release(&a->types_lock);

@@ -7,6 +7,7 @@
  * the budget then (page_alloc.c).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "os.h"
@@ -60,6 +61,19 @@ undo_base:
     return -ENOMEM;
 }
 
+static void init_name(struct zs_arena *a, const char *name)
+{
+    static _Atomic unsigned last;
+
+    if (name) {
+        (void)snprintf(a->name, sizeof(a->name), "%s", name);
+    } else {
+        (void)snprintf(
+            a->name, sizeof(a->name), "arena%u",
+            1 + atomic_fetch_add_explicit(&last, 1, memory_order_relaxed));
+    }
+}
+
 static void init_sizes(struct zs_arena *a, const struct zs_arena_config *cfg)
 {
     size_t reserve =
@@ -92,6 +106,7 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
     if (!a) {
         return -ENOMEM;
     }
+    init_name(a, cfg->name);
     init_sizes(a, cfg);
     err = reserve_ranges(a);
     if (err) {
@@ -105,6 +120,9 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
     zs_lock_init(&a->lock, ZS_RANK_ARENA);
     zs_lock_init(&a->types_lock, ZS_RANK_TYPES);
     zs_lock_init(&a->pass_lock, ZS_RANK_PASS);
+    zs_pace_init(&a->pace);
+    atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
+    zs_lock_init(&a->figures_lock, ZS_RANK_FIGURES);
     a->types[ZS_PAGE_TYPE_RETIRED].taken = true;
     a->types[ZS_PAGE_TYPE_RETIRED].name = "retired";
     zs_grace_init(&a->grace);
@@ -139,6 +157,7 @@ void zs_arena_destroy(struct zs_arena *a)
     ZS_CHECK(a->n_pages_used == a->n_pages_retired);
     zs_grace_destroy(&a->grace);
     zs_lock_destroy(&a->limbo_lock);
+    zs_lock_destroy(&a->figures_lock);
     zs_lock_destroy(&a->pass_lock);
     zs_lock_destroy(&a->types_lock);
     zs_lock_destroy(&a->lock);
@@ -180,4 +199,10 @@ void zs_arena_stats(struct zs_arena *a, struct zs_arena_stats *out)
     out->n_blocks_released = a->n_blocks_released;
     out->bytes_released = a->bytes_released;
     zs_lock_release(&a->lock);
+}
+
+void zs_arena_histograms(struct zs_arena *a, struct zs_arena_histograms *out)
+{
+    zs_histogram_read(&a->grace.delays, &out->reader_delay);
+    zs_histogram_read(&a->alloc_waits, &out->alloc_wait);
 }

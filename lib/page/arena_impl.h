@@ -6,18 +6,28 @@
 #ifndef ZS_LIB_ARENA_IMPL_H
 #define ZS_LIB_ARENA_IMPL_H
 
+#include <semaphore.h>
+
 #include "block.h"
 #include "budget.h"
 #include "grace.h"
 #include "lock.h"
 #include "page_desc.h"
 #include "zspool/movable_ops.h"
+#include "zspool/stats.h"
 
 struct zs_evacuation_ops;
+struct zs_figures_ops;
 struct zs_shrink_ops;
+struct zs_text;
+
+#define ZS_NAME_BYTES 24u /* of arenas and pools, with the zero */
 
 /* Pages that zs_page_retire() has taken: the allocator's own type. */
 #define ZS_PAGE_TYPE_RETIRED (ZS_PAGE_TYPE_MAX + 1)
+
+/* True: there is more headroom below the limit than before. */
+typedef bool zs_direct_fn(struct zs_arena *a);
 
 /* One page type (lib/migrate/page_type.c). */
 struct zs_page_type {
@@ -30,11 +40,22 @@ struct zs_page_type {
     void *evacuation_ctx;                       /* guarded by pass_lock */
     const struct zs_shrink_ops *shrink;         /* guarded by pass_lock */
     void *shrink_ctx;                           /* guarded by pass_lock */
+    const struct zs_figures_ops *figures;       /* guarded by figures_lock */
+    void *figures_ctx;                          /* guarded by figures_lock */
     _Atomic uint64_t n_pages; /* relaxed; pages that are not FREE */
+};
+
+/* Those of ZS_COMPACT_STATS that are kept nowhere else. Relaxed; in cache
+ * lines of their own, for passes write them. */
+struct zs_compact_counters {
+    char before[64];
+    _Atomic uint64_t migrate_scanned, isolated, stall, success, fail;
+    char behind[64];
 };
 
 struct zs_arena {
     /* set once at create */
+    char name[ZS_NAME_BYTES];
     char *base;
     size_t bytes;
     uint32_t n_blocks;
@@ -53,6 +74,7 @@ struct zs_arena {
     uint32_t n_blocks_used;               /* not EMPTY */
     uint32_t n_blocks_idle;               /* OPEN with no page used */
     uint32_t n_huge_idle;                 /* of those */
+    uint64_t n_huge_holes;                /* free pages of OPEN huge blocks */
     uint32_t recycle_blocks;              /* a pass keeps so many idle ones */
     uint32_t n_blocks_huge;
     uint32_t huge_pause;    /* blocks to open before the next huge one */
@@ -77,7 +99,48 @@ struct zs_arena {
     struct zs_page_type types[ZS_PAGE_TYPE_RETIRED + 1];
 
     struct zs_lock pass_lock; /* rank PASS: one compaction at a time */
+    struct zs_pace pace;
+
+    /* The compactor that looks after the arena, if one does. */
+    _Atomic uint64_t wake_above; /* of budget.used: post the waker. Relaxed */
+    sem_t *waker;                /* guarded by lock */
+    _Atomic bool woken;          /* relaxed; the semaphore says when to look */
+    /* Compact a little for an allocation that met the limit (its functions
+     * live in a room above). */
+    _Atomic(zs_direct_fn *) direct;
+    uint64_t direct_until_ns; /* guarded by pass_lock, as are the next */
+    uint64_t direct_after_ns; /* not again before */
+    unsigned direct_failures; /* one after the other */
+
+    /* statistics; what exists already is kept there (lib/migrate/figures.c) */
+    struct zs_compact_counters counters;
+    struct zs_histogram alloc_waits;
+    struct zs_lock figures_lock;  /* rank FIGURES */
+    struct zs_compact_stats gone; /* of owners that are gone; figures_lock */
+    /* The part of a compactor: zs_set_compactor_stats(); figures_lock */
+    void (*compactor_stats)(void *ctx, struct zs_text *text, bool as_json);
+    void *compactor_stats_ctx;
 };
+
+/* Become the arena's mover; a pass that pauses is told to end. May wait. */
+static inline void zs_arena_begin_pass(struct zs_arena *a)
+{
+    atomic_fetch_add_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+    zs_lock_acquire(&a->pass_lock);
+    atomic_fetch_sub_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+    zs_mover_begins(&a->pace);
+}
+
+static inline void zs_arena_end_pass(struct zs_arena *a)
+{
+    zs_mover_ends();
+    zs_lock_release(&a->pass_lock);
+}
+
+static inline void zs_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
 
 static inline struct zs_page *zs_page(struct zs_arena *a, zs_pfn_t pfn)
 {
@@ -135,6 +198,9 @@ bool zs_block_settle_locked(struct zs_arena *a, uint32_t block);
 /* page_alloc.c: take the arena lock when the block is not BUSY: a trim, or the
  * release of an empty block, ends soon. For who has closed or held it. */
 void zs_block_lock_settled(struct zs_arena *a, uint32_t block);
+
+/* resident.c: budget.used may have passed wake_above. No lock held. */
+void zs_arena_note_growth(struct zs_arena *a);
 
 /* limbo.c */
 void zs_limbo_init(struct zs_arena *a);

@@ -106,6 +106,7 @@ void zs_huge_finish(struct zs_arena *a, uint32_t block)
 {
     bool huge = zs_os.populate_huge(address_of(a, block), ZS_BLOCK_BYTES) == 0;
 
+    zs_arena_note_growth(a);
     zs_lock_acquire(&a->lock);
     end_locked(a, block, huge);
     zs_lock_release(&a->lock);

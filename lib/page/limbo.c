@@ -61,7 +61,7 @@ static void finish(struct zs_grace_member *m, enum zs_round round)
         zs_pfn_t next = zs_page_owner(a, pfn);
 
         zs_pages_reclaim(a, pfn, 1);
-        zs_grace_uncount(&a->grace, ZS_PAGE_BYTES);
+        zs_grace_uncount(&a->grace, ZS_PAGE_BYTES, 1);
         pfn = next;
     }
 }

@@ -76,6 +76,10 @@ bool zs_pages_make_bare(struct zs_arena *a, zs_pfn_t first, unsigned n);
 bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
 bool zs_pages_any_resident(struct zs_arena *a, zs_pfn_t first, unsigned n);
 bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn); /* in a huge block */
+/* Rather than a new huge block, should a dense run of n be put together from
+ * what is free in those that are there? When none has such a run, and more than
+ * a few of their pages are holes. */
+bool zs_arena_prefers_holes(struct zs_arena *a, unsigned n);
 /* Are there huge blocks? Their free pages have memory. */
 bool zs_arena_has_huge(struct zs_arena *a);
 /* How many of the n pages from `first` on are like the first: with memory, or
@@ -97,6 +101,11 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
 /* Give back all memory of free pages, and empty blocks beyond keep_blocks.
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
+
+/* An allocation has met the limit: compact a little, if somebody offers that
+ * (compactor/direct.h) and the caller may wait: it holds no lock, and is no
+ * mover and in no read section. True: try again. */
+bool zs_arena_try_direct(struct zs_arena *a);
 
 /* Movers stop here and flush: since the last flush they have left as much
  * memory waiting for readers as may (two pageblocks or 1 % of the pages in use,

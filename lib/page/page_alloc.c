@@ -24,7 +24,8 @@
  *       but for the moments inside alloc and reclaim
  *   A2  a block is on a list iff it is OPEN
  *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0, n_huge_idle
- *       the huge ones of them
+ *       the huge ones of them, n_huge_holes the free pages of OPEN huge
+ *       blocks
  *
  * Locking: the arena lock guards blocks and lists. Flag words are stepped
  * without it. System calls are made after unlock, on blocks that are BUSY.
@@ -37,6 +38,7 @@
 #include "page_flags.h"
 
 #define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
+#define FEW_HOLES 256u    /* of all pages in use: such a share is left */
 
 /* --- lists --- */
 
@@ -55,6 +57,7 @@ void zs_block_unlist_locked(struct zs_arena *a, uint32_t block)
     }
     a->n_blocks_idle -= b->n_used == 0;
     a->n_huge_idle -= b->n_used == 0 && b->huge;
+    a->n_huge_holes -= b->huge ? ZS_BLOCK_PAGES - b->n_used : 0u;
 }
 
 static void list_locked(struct zs_arena *a, uint32_t block)
@@ -70,6 +73,7 @@ static void list_locked(struct zs_arena *a, uint32_t block)
     a->lists[b->huge][b->list] = block;
     a->n_blocks_idle += b->n_used == 0;
     a->n_huge_idle += b->n_used == 0 && b->huge;
+    a->n_huge_holes += b->huge ? ZS_BLOCK_PAGES - b->n_used : 0u;
 }
 
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
@@ -156,8 +160,8 @@ static void take_locked(struct zs_arena *a, uint32_t block, unsigned first,
     zs_block_relist_locked(a, block);
 }
 
-/* Out of the OPEN blocks of one kind. */
-static zs_pfn_t take_open_locked(struct zs_arena *a, bool huge, unsigned n)
+/* Where the OPEN blocks of one kind have a run of n. */
+static zs_pfn_t find_open_locked(struct zs_arena *a, bool huge, unsigned n)
 {
     uint32_t block;
 
@@ -165,13 +169,22 @@ static zs_pfn_t take_open_locked(struct zs_arena *a, bool huge, unsigned n)
         size_t at = zs_block_find_run(&a->blocks[block], n);
 
         if (at != ZS_BITS_NONE) {
-            take_locked(a, block, (unsigned)at, n);
             return block * ZS_BLOCK_PAGES + (zs_pfn_t)at;
         }
         zs_block_unlist_locked(a, block); /* the hint is exact now */
         zs_block_relist_locked(a, block);
     }
     return ZS_PFN_NONE;
+}
+
+static zs_pfn_t take_open_locked(struct zs_arena *a, bool huge, unsigned n)
+{
+    zs_pfn_t first = find_open_locked(a, huge, n);
+
+    if (first != ZS_PFN_NONE) {
+        take_locked(a, first / ZS_BLOCK_PAGES, first % ZS_BLOCK_PAGES, n);
+    }
+    return first;
 }
 
 static zs_pfn_t take_new_locked(struct zs_arena *a, unsigned n)
@@ -243,13 +256,25 @@ static void open_huge_if_wanted(struct zs_arena *a, unsigned n)
     uint32_t block = ZS_BLOCK_NONE;
 
     zs_lock_acquire(&a->lock);
-    if (n <= ZS_BLOCK_PAGES && pick_open_locked(a, true, n) == ZS_BLOCK_NONE) {
+    if (n <= ZS_BLOCK_PAGES && find_open_locked(a, true, n) == ZS_PFN_NONE) {
         block = zs_huge_begin_locked(a);
     }
     zs_lock_release(&a->lock);
     if (block != ZS_BLOCK_NONE) {
         zs_huge_finish(a, block);
     }
+}
+
+bool zs_arena_prefers_holes(struct zs_arena *a, unsigned n)
+{
+    bool prefers;
+
+    zs_lock_acquire(&a->lock);
+    prefers = a->n_huge_holes >= 2 * n &&
+              a->n_huge_holes > a->n_pages_used / FEW_HOLES &&
+              find_open_locked(a, true, n) == ZS_PFN_NONE;
+    zs_lock_release(&a->lock);
+    return prefers;
 }
 
 static zs_pfn_t try_take(struct zs_arena *a, unsigned n, enum zs_page_use use)

@@ -33,14 +33,44 @@
 
 /* --- taking memory --- */
 
+/* Once for each mark that the compactor has set. */
+static void wake_compactor(struct zs_arena *a)
+{
+    zs_lock_acquire(&a->lock);
+    atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
+    if (a->waker) {
+        atomic_store_explicit(&a->woken, true, memory_order_relaxed);
+        (void)sem_post(a->waker);
+    }
+    zs_lock_release(&a->lock);
+}
+
+void zs_arena_note_growth(struct zs_arena *a)
+{
+    if (atomic_load_explicit(&a->budget.used, memory_order_relaxed) >
+        atomic_load_explicit(&a->wake_above, memory_order_relaxed)) {
+        wake_compactor(a);
+    }
+}
+
 static int charge(struct zs_arena *a, uint64_t bytes)
 {
     if (zs_budget_try_charge(&a->budget, bytes)) {
+        zs_arena_note_growth(a);
         return 0;
     }
     (void)zs_arena_trim(a,
                         0); /* whoever gives memory back, there may be some */
     return zs_budget_try_charge(&a->budget, bytes) ? 0 : -ENOMEM;
+}
+
+bool zs_arena_try_direct(struct zs_arena *a)
+{
+    zs_direct_fn *direct =
+        atomic_load_explicit(&a->direct, memory_order_acquire);
+
+    return direct && a->budget.limit != 0 && !zs_is_mover() && !zs_may_read() &&
+           direct(a);
 }
 
 int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes)
@@ -400,6 +430,7 @@ uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks)
     for (uint32_t i = 0; i < n; i++) {
         if (begin_trim(a, i, &keep_blocks)) {
             gone += trim_block(a, i);
+            zs_pace_point(&a->pace);
         }
     }
     return gone;

@@ -12,8 +12,8 @@
  *
  * Life of a dictionary
  *
- *      publish        another is published         count is 0
- *   ----------> CURRENT ------> RETIRED --(grace)--> DRAINING --(graces)--> free
+ *   publish      another is published                  count is 0
+ *   -----> CURRENT ------> RETIRED --(grace)--> DRAINING --(graces)--> free
  *
  * Invariants
  *   L1  a put takes the current dictionary, stores the value and counts it in

@@ -20,14 +20,29 @@
 #define READY_BYTES ((uint64_t)1024 * 1024)
 #define LOOK_ROOM_BYTES ((size_t)64 * 1024)
 #define LOOK_READY_BYTES ((uint64_t)256 * 1024)
+#define SMALL_ROOM_BYTES ((size_t)128 * 1024)
+#define FOOTPRINT_PER_ROOM 32u
 #define WORSE_PERCENT 5u
 
 /* --- one class --- */
 
+/* A small store has small samples, and so small dictionaries. */
+static size_t room_for_samples(const struct zs_dict_work *w)
+{
+    uint64_t footprint = atomic_load_explicit(&w->dicts.arena->budget.used,
+                                              memory_order_relaxed);
+    size_t room = w->cfg.sample_bytes;
+
+    while (room > SMALL_ROOM_BYTES && room * FOOTPRINT_PER_ROOM > footprint) {
+        room /= 2;
+    }
+    return room;
+}
+
 static void gather(struct zs_dict_work *w, struct zs_dict_class *c)
 {
     c->is_looking = false;
-    zs_sampler_restart(&c->sampler, w->cfg.sample_bytes, c->ready_bytes);
+    zs_sampler_restart(&c->sampler, room_for_samples(w), c->ready_bytes);
 }
 
 static void look(struct zs_dict_work *w, struct zs_dict_class *c)
@@ -81,7 +96,7 @@ static void train(struct zs_dict_work *w, unsigned class,
 static void go_on(struct zs_dict_work *w, struct zs_dict_class *c,
                   size_t room_bytes)
 {
-    if (room_bytes * 2 <= w->cfg.sample_bytes) {
+    if (room_bytes * 2 <= room_for_samples(w)) {
         c->ready_bytes *= 4;
         gather(w, c);
     } else {
@@ -244,7 +259,7 @@ void zs_dict_work_offer(struct zs_dict_work *w, unsigned class,
     if (__builtin_expect(!zs_sample_turn_ends(&t->turns[class]), 1)) {
         return;
     }
-    c = zs_dicts_class(&w->dicts, class, w->cfg.sample_bytes, READY_BYTES);
+    c = zs_dicts_class(&w->dicts, class, room_for_samples(w), READY_BYTES);
     if (c != NULL && !zs_looks_like_noise(data, len) &&
         zs_sampler_offer(&c->sampler, &t->turns[class], data, len)) {
         poke(w);

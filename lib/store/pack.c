@@ -10,7 +10,7 @@
  *       work buffer   |........HH|PPPPPPPPPPPPPPPP|CC...|
  *                              ^ object    ^ payload at HEAD_ROOM
  *
- *   A value that the codec does not try, that looks like noise, or that would
+ *   A value that the codec does not try, that is noise (noise.h), or that would
  *   take the same class compressed (S1) is kept raw. A small one is copied to
  *   the buffer as well, so that it can go by the thread's cache of slots; a
  *   larger one goes to the pool in pieces, and is copied once.
@@ -159,14 +159,23 @@ static int pack_in_buffer(const struct zs_store *store,
     return 0;
 }
 
-int zs_pack(const struct zs_store *store, const struct zs_mark *mark,
+/* What this thread knows of such values; NULL: they are too short. */
+static struct zs_noise *noise_of(struct zs_store *store, size_t len)
+{
+    return len >= ZS_NOISE_MIN_BYTES && len >= store->codec->min_length
+               ? &store->counters.stripes[zs_thread_number()].noise
+               : NULL;
+}
+
+int zs_pack(struct zs_store *store, const struct zs_mark *mark,
             const struct zs_dict *dict, const void *data, size_t len,
             struct zs_packed *p)
 {
-    bool try =
-        len >= store->codec->min_length && !zs_looks_like_noise(data, len);
-    size_t bound = try ? store->codec->bound(len) : len;
+    struct zs_noise *noise = noise_of(store, len);
     unsigned char *buffer;
+    bool try = len >= store->codec->min_length &&
+               (noise == NULL || !zs_noise_skips(noise, data, len));
+    size_t bound = try ? store->codec->bound(len) : len;
     int err;
 
     if (!try && len > ONE_PIECE_BYTES) {
@@ -184,6 +193,8 @@ int zs_pack(const struct zs_store *store, const struct zs_mark *mark,
     err = pack_in_buffer(store, mark, dict, data, len, try, buffer, p);
     if (err != 0) {
         zs_thread_buffer_put();
+    } else if (try && noise != NULL) {
+        zs_noise_learn(noise, len, p->value.kind == ZS_VALUE_COMPRESSED);
     }
     return err;
 }

@@ -37,7 +37,7 @@ struct zs_packed {
  * what to compress with, or NULL. Pieces may lead to `data`. 0, and then
  * zs_pack_end() after the last use; or -ENOMEM.
  */
-int zs_pack(const struct zs_store *store, const struct zs_mark *mark,
+int zs_pack(struct zs_store *store, const struct zs_mark *mark,
             const struct zs_dict *dict, const void *data, size_t len,
             struct zs_packed *p);
 

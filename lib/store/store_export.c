@@ -246,7 +246,7 @@ static int decompress(const struct message *m, const struct part *part,
 
 /* An object of a part: as it came, where the store would have made it like
  * that; else packed anew. 0, and then zs_pack_end(). */
-static int pack_part(const struct zs_store *store, const struct message *m,
+static int pack_part(struct zs_store *store, const struct message *m,
                      const struct part *part, const struct zs_mark *mark,
                      unsigned char *plain, struct zs_packed *p)
 {

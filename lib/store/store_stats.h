@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "noise.h"
 #include "thread_ctx.h"
 #include "value_header.h"
 #include "zspool/store.h"
@@ -23,6 +24,7 @@ struct zs_stats_stripe {
 #define ZS_STORE_COUNTER_(name, text) _Atomic uint64_t name;
     ZS_STORE_STATS(ZS_STORE_COUNTER_)
 #undef ZS_STORE_COUNTER_
+    struct zs_noise noise;
     char apart[64]; /* so that no two stripes share a cache line */
 };
 

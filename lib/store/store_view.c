@@ -105,23 +105,23 @@ void zs_store_view_end(struct zs_store *store)
 /* --- all values --- */
 
 /*
- * Is it a part of a value? A part's mark is there before its handle can be
- * found (parts.c). Of another object that is being made just now any byte may
- * be read, and then it may be left out of the list; so to read it is harmless.
+ * Is it a value, and not a part of one? A part's mark is there before its
+ * handle can be found (parts.c). Of another object that is being made just now
+ * any byte may be read, and then it may be left out of the list; so to read it
+ * is harmless. So may one that has gone or become bare since it was listed.
  */
 #if defined(ZS_TSAN)
 __attribute__((no_sanitize("thread")))
 #endif
 static bool
-is_part(struct zs_store *store, zs_handle_t h)
+is_value(struct zs_store *store, zs_handle_t h)
 {
     unsigned char local_copy[ZS_LOCAL_COPY_BYTES];
-    struct zs_mark mark;
     size_t room;
     const unsigned char *p =
         zs_obj_try_peek_sized(store->pool, h, local_copy, &room);
 
-    return p != NULL && zs_mark_decode(p, room, &mark) == 0;
+    return p != NULL && p[0] != ZS_MARK_BYTE;
 }
 
 /* Take parts out of what the pool has listed. */
@@ -133,7 +133,7 @@ static size_t without_parts(struct zs_store *store, zs_handle_t *handles,
     zs_read_begin();
     zs_obj_fetch(store->pool, handles, n);
     for (size_t i = 0; i < n; i++) {
-        if (!is_part(store, handles[i])) {
+        if (is_value(store, handles[i])) {
             handles[kept++] = handles[i];
         }
     }

@@ -24,7 +24,6 @@
 #define BITS_SHORT 0x08u /* and three of a dictionary's number, minus 1 */
 #define BITS_PATTERN 0x10u
 #define BITS_IN_PARTS 0x20u
-#define BITS_MARK 0x30u
 #define BITS_RAW 0x40u
 #define BITS_COMPRESSED 0x80u
 #define BITS_HOW 0xc0u
@@ -404,7 +403,7 @@ int zs_value_header_decode(const unsigned char *object, size_t room,
 
 void zs_mark_encode(const struct zs_mark *mark, unsigned char *out)
 {
-    out[0] = BITS_MARK;
+    out[0] = ZS_MARK_BYTE;
     zs_put_le32(out + 1, mark->value);
     out[5] = (unsigned char)mark->index;
     out[6] = (unsigned char)(mark->index >> 8);
@@ -413,7 +412,7 @@ void zs_mark_encode(const struct zs_mark *mark, unsigned char *out)
 int zs_mark_decode(const unsigned char *object, size_t room,
                    struct zs_mark *out)
 {
-    if (room < ZS_MARK_BYTES || object[0] != BITS_MARK) {
+    if (room < ZS_MARK_BYTES || object[0] != ZS_MARK_BYTE) {
         return -EBADMSG;
     }
     out->value = zs_get_le32(object + 1);

@@ -108,6 +108,7 @@ int zs_value_header_decode(const unsigned char *object, size_t room,
 /* --- marks of parts --- */
 
 #define ZS_MARK_BYTES 7u
+#define ZS_MARK_BYTE 0x30u /* the first; no header begins with it */
 
 struct zs_mark {
     uint32_t value; /* the number in the list of the value in parts */

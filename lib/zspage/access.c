@@ -25,6 +25,7 @@
 #include "cache.h"
 #include "few_bytes.h"
 #include "for_store.h"
+#include "probe.h"
 #include "rcu.h"
 
 /* --- handles --- */
@@ -203,6 +204,7 @@ static uint32_t pin_slowly(struct zs_pool *pool, uint32_t h, const char *func)
         bool pinned = zspage_try_pin(zp);
 
         if (!pinned) {
+            ZS_PROBE2(pin_wait, pool, h);
             zspage_ask_stop(zp);
         }
         zs_lock_release(&cl->lock);

@@ -12,6 +12,10 @@
  *   zs_malloc(), zs_obj_create() and zs_free() are that fast path, and what is
  *   done where it does not do is in functions of their own.
  *
+ *   What an allocation waits (for the class lock when somebody has it, for
+ *   memory) goes into a histogram of the arena; who does not wait looks at no
+ *   clock.
+ *
  * Locking: the class lock, for a few list operations. Never waits for readers.
  */
 #include <errno.h>
@@ -19,6 +23,8 @@
 
 #include "cache.h"
 #include "few_bytes.h"
+#include "os.h"
+#include "probe.h"
 #include "rcu.h"
 
 /* --- slots --- */
@@ -28,9 +34,20 @@ static bool is_cached_size(size_t size)
     return size - 1 < ZS_CACHE_LARGEST_BYTES;
 }
 
-int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
-                         struct zspage **zp)
+/* What an allocation that has to wait has waited since. */
+static void note_wait(struct zs_pool *pool, uint64_t since)
 {
+    uint64_t waited = zs_os.now_ns() - since;
+
+    zs_histogram_add(&pool->arena->alloc_waits, waited);
+    ZS_PROBE2(alloc_wait, pool, waited);
+}
+
+/* Somebody has the lock, or no free slot has memory. */
+__attribute__((noinline)) static int
+wait_for_room(struct zs_pool *pool, struct zs_class *cl, struct zspage **zp)
+{
+    uint64_t since = zs_os.now_ns();
     int err = 0;
 
     for (;;) {
@@ -38,14 +55,30 @@ int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
         *zp = err ? class_pick_resident_locked(pool, cl)
                   : class_pick_locked(pool, cl);
         if (*zp && zspage_room(*zp) > 0) {
-            return 0;
+            err = 0;
+            break;
         }
         zs_lock_release(&cl->lock);
         if (err) {
-            return err;
+            break;
         }
         err = class_grow(pool, cl, ZS_GROW_BATCH);
     }
+    note_wait(pool, since);
+    return err;
+}
+
+int class_lock_with_room(struct zs_pool *pool, struct zs_class *cl,
+                         struct zspage **zp)
+{
+    if (zs_lock_try_acquire(&cl->lock)) {
+        *zp = class_pick_locked(pool, cl);
+        if (*zp && zspage_room(*zp) > 0) {
+            return 0;
+        }
+        zs_lock_release(&cl->lock);
+    }
+    return wait_for_room(pool, cl, zp);
 }
 
 unsigned class_for_new(const struct zs_pool *pool, size_t size)
@@ -64,6 +97,16 @@ size_t usual_size(const struct zs_pool *pool, size_t size)
     return is_cached_size(size)
                ? zs_size_class(class_for_new(pool, size))->slot_bytes
                : size;
+}
+
+__attribute__((noinline)) static int
+place_run(struct zs_pool *pool, size_t size, uint32_t h, struct zspage **zp)
+{
+    uint64_t since = zs_os.now_ns();
+    int err = run_new(pool, size, h, zp);
+
+    note_wait(pool, since);
+    return err;
 }
 
 static int place_in_class(struct zs_pool *pool, size_t size, uint32_t h,
@@ -100,7 +143,7 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
     }
     err = size <= ZS_LARGEST_CLASS_BYTES
               ? place_in_class(pool, size, *h, zp, idx)
-              : run_new(pool, size, *h, zp);
+              : place_run(pool, size, *h, zp);
     if (err && made) {
         cache_give_handle(pool, *h);
     }
@@ -110,27 +153,44 @@ static int place(struct zs_pool *pool, size_t size, uint32_t *h,
 /* More of what ran out: what caches hold, and idle memory. (What others give
  * back at the same time counts as well, so the caller tries again in any
  * case.) */
-static void scrape_together(struct zs_pool *pool, int err)
+__attribute__((noinline)) static void scrape_together(struct zs_pool *pool,
+                                                      int err)
 {
+    uint64_t since = zs_os.now_ns();
+
     caches_empty(pool);
     if (err == -ENOMEM) {
         (void)zs_arena_trim(pool->arena, 0);
     }
+    note_wait(pool, since);
+}
+
+/* Try again as long as something that is out may have been found. */
+static int place_anyhow(struct zs_pool *pool, size_t size, uint32_t *h,
+                        struct zspage **zp, unsigned *idx)
+{
+    uint32_t given = *h;
+    int err = place(pool, size, h, zp, idx);
+
+    if (err) {
+        scrape_together(pool, err);
+        *h = given;
+        err = place(pool, size, h, zp, idx);
+    }
+    if (err == -ENOMEM && zs_arena_try_direct(pool->arena)) {
+        *h = given;
+        err = place(pool, size, h, zp, idx);
+    }
+    return err;
 }
 
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
                  size_t len, size_t size, uint32_t *word)
 {
-    uint32_t given = *h;
     struct zspage *zp;
     unsigned idx;
-    int err = place(pool, size, h, &zp, &idx);
+    int err = place_anyhow(pool, size, h, &zp, &idx);
 
-    if (err) {
-        scrape_together(pool, err);
-        *h = given;
-        err = place(pool, size, h, &zp, &idx);
-    }
     if (err) {
         return err;
     }
@@ -172,6 +232,7 @@ malloc_slowly(struct zs_pool *pool, size_t size, zs_handle_t *out)
     struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
     uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
 
+    ZS_PROBE2(alloc_slow, pool, size);
     if (h == 0) {
         return create_uncached(pool, NULL, 0, usual_size(pool, size), out);
     }
@@ -212,6 +273,7 @@ __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
     if (len > size) { /* as asked for, not as rounded up */
         return -EINVAL;
     }
+    ZS_PROBE2(alloc_slow, pool, size);
     h = c ? cache_malloc_slowly(c, size) : 0;
     if (h == 0) {
         return create_uncached(pool, data, len, usual_size(pool, size), out);
@@ -321,6 +383,7 @@ void free_without_cache(struct zs_pool *pool, uint32_t h)
 
 static void free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
 {
+    ZS_PROBE2(free_slow, pool, h);
     if (!c || !cache_free_slowly(c, h)) {
         free_object(pool, h);
         cache_give_handle(pool, h);

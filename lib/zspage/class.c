@@ -200,7 +200,7 @@ uint32_t class_free_dying_locked(struct zs_pool *pool, struct zs_class *cl,
     next = zspage_free_dying(zp, side_of(pool, zp), idx);
     cl->n_free += zp->phase == ZSPAGE_ATTACHED;
     cl->n_limbo--;
-    zs_grace_uncount(&pool->arena->grace, zspage_slot_bytes(zp));
+    zs_grace_uncount(&pool->arena->grace, zspage_slot_bytes(zp), 1);
     relist(pool, cl, zp);
     return next;
 }

@@ -215,6 +215,7 @@ static void empty_sources(struct zs_pool *pool, struct zspage **sources,
                       move_out(pool, sources[i]) == ZS_MIGRATE_DONE;
 
         settle(pool, sources[i], attach);
+        zs_pace_point(&pool->arena->pace);
     }
 }
 
@@ -235,11 +236,12 @@ static bool consolidate_class(struct zs_pool *pool, struct zs_class *cl)
         n = take_sources(pool, cl, sources, max);
         pool->sources_left -= n;
         empty_sources(pool, sources, n);
-    } while (n > 0);
+    } while (n > 0 && !zs_pace_is_ending(&pool->arena->pace));
     return false;
 }
 
-/* Goes through the classes once, over as many calls as it takes. */
+/* Goes through the classes once, over as many calls as it takes. (One that
+ * ended early goes on there the next time.) */
 static bool consolidate(void *ctx)
 {
     struct zs_pool *pool = ctx;
@@ -255,6 +257,9 @@ static bool consolidate(void *ctx)
             return true;
         }
         pool->class_begun = false;
+        if (zs_pace_is_ending(&pool->arena->pace)) {
+            return false;
+        }
         pool->next_class++;
     }
     pool->next_class = 0;
@@ -404,20 +409,26 @@ static void trim_class(struct zs_pool *pool, struct zs_class *cl)
 }
 
 /* One zspage after the other, each for a few pages: threads go without their
- * caches meanwhile, rather than be interrupted for each. */
+ * caches meanwhile, rather than be interrupted for each; but not while a pass
+ * pauses. */
 static void trim(void *ctx)
 {
     struct zs_pool *pool = ctx;
     unsigned n = pool->n_classes - 1; /* without that of runs */
+    bool suspend = !zs_pace_pauses(&pool->arena->pace);
 
-    caches_suspend(pool);
+    if (suspend) {
+        caches_suspend(pool);
+    }
     for (unsigned i = 0; i + 1 < n; i++) {
         move_up(pool, &pool->classes[i]);
     }
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n && !zs_pace_is_ending(&pool->arena->pace); i++) {
         trim_class(pool, &pool->classes[i]);
     }
-    caches_resume(pool);
+    if (suspend) {
+        caches_resume(pool);
+    }
 }
 
 static void gather(struct zs_granules *g, bool begins)
@@ -438,6 +449,21 @@ static void pass(void *ctx, bool begins)
     gather(&pool->zspages, begins);
     gather(&pool->sides, begins);
     zs_lock_release(&pool->table_lock);
+}
+
+static void weigh(void *ctx, struct zs_owner_weight *out)
+{
+    struct zs_pool *pool = ctx;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        out->live += cl->live_bytes;
+        out->resident += cl->n_pages_resident * ZS_PAGE_BYTES;
+        out->compacted += cl->pages_compacted * ZS_PAGE_BYTES;
+        zs_lock_release(&cl->lock);
+    }
 }
 
 static void count_moved(void *ctx, uint64_t *objects, uint64_t *bytes)
@@ -462,6 +488,7 @@ const struct zs_evacuation_ops zspage_evacuation_ops = {
     .consolidate = consolidate,
     .trim = trim,
     .pass = pass,
+    .weigh = weigh,
     .count_moved = count_moved,
 };
 

@@ -237,6 +237,9 @@ void zs_obj_fetch(const struct zs_pool *pool, const zs_handle_t *handles,
                   size_t n)
 {
     ZS_ASSERT(zs_may_read());
+    if (!pool_is_worth_fetching(pool)) {
+        return;
+    }
     for (size_t i = 0; i < n && i < GROUP; i++) {
         if (handles[i].raw < pool->handles.n_handles) {
             __builtin_prefetch(&pool->handles.slots[handles[i].raw]);

@@ -147,7 +147,18 @@ static void place_retire(struct zs_pool *pool, const struct place *p)
     }
 }
 
-/* No run is long enough: single pages will do where slots may be split. */
+/* The longest run of at most n pages that halving finds; 0: no page. */
+static unsigned take_part(struct zs_pool *pool, unsigned n,
+                          enum zs_page_use use, zs_pfn_t *first)
+{
+    while (n > 0 &&
+           zs_pages_alloc_for(pool->arena, pool->type, n, use, first) != 0) {
+        n /= 2;
+    }
+    return n;
+}
+
+/* No run is long enough: several will do where slots may be split. */
 static int place_alloc_split(struct zs_pool *pool, struct place *p,
                              enum zs_page_use use)
 {
@@ -158,19 +169,21 @@ static int place_alloc_split(struct zs_pool *pool, struct place *p,
     }
     p->base = ZS_PFN_NONE;
     p->chain = chain;
-    for (chain->n = 0; chain->n < p->n; chain->n++) {
-        zs_pfn_t page;
-        int err = zs_pages_alloc_for(pool->arena, pool->type, 1, use, &page);
+    chain->n = 0;
+    while (chain->n < p->n) {
+        zs_pfn_t first;
+        unsigned n = take_part(pool, p->n - chain->n, use, &first);
 
-        if (!err) {
-            zs_chain_set_page(chain, chain->n, page);
-        } else {
+        if (n == 0) {
             /* chain->n pages were taken; its charge is for p->n */
             zs_budget_uncharge_metadata(&pool->arena->budget,
                                         chain_bytes(p->n) -
                                             chain_bytes(chain->n));
             place_free(pool, p);
-            return err;
+            return -ENOMEM;
+        }
+        for (unsigned i = 0; i < n; i++) {
+            zs_chain_set_page(chain, chain->n++, first + i);
         }
     }
     return 0;
@@ -179,9 +192,15 @@ static int place_alloc_split(struct zs_pool *pool, struct place *p,
 static int place_alloc(struct zs_pool *pool, struct place *p, bool may_split,
                        enum zs_page_use use)
 {
-    int err = zs_pages_alloc_for(pool->arena, pool->type, p->n, use, &p->base);
+    int err;
 
+    if (may_split && use == ZS_USE_DENSE &&
+        zs_arena_prefers_holes(pool->arena, p->n) &&
+        place_alloc_split(pool, p, ZS_USE_HOLES) == 0) {
+        return 0;
+    }
     p->chain = NULL;
+    err = zs_pages_alloc_for(pool->arena, pool->type, p->n, use, &p->base);
     if (err && may_split) {
         err = place_alloc_split(pool, p, use);
     }

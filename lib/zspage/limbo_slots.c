@@ -139,7 +139,7 @@ static void free_limbo_locked(struct zs_pool *pool, struct zs_class *cl,
     }
     n -= zp->n_limbo;
     cl->n_limbo -= n;
-    zs_grace_uncount(&pool->arena->grace, n * zspage_slot_bytes(zp));
+    zs_grace_uncount(&pool->arena->grace, n * zspage_slot_bytes(zp), n);
 }
 
 /* True: some slots have to wait for another round. */

@@ -47,8 +47,9 @@
 #include "step.h"
 #include "stream.h"
 
-#define BATCH_OBJECTS 256u
-#define BATCH_BYTES (64u * 1024)  /* or one object, if that is larger */
+#define BATCH_OBJECTS ZS_STEP_OBJECTS /* room for so many; pace.h says when */
+#define LOOK_BYTES 4096u /* copied between two looks at the clock */
+#define LOOK_OBJECTS 32u
 #define SLICE_BYTES (256u * 1024) /* copied between two looks for a writer */
 #define AHEAD_BYTES 4096u         /* fetched ahead of the copies, at least */
 #define WORDS_AHEAD 32u /* slot words are fetched so many slots ahead */
@@ -162,10 +163,21 @@ static void prefetch_word(const struct batch *b, unsigned idx)
     }
 }
 
+/* How many objects of the source one step moves: one at least. */
+static unsigned step_objects(const struct batch *b)
+{
+    const struct zs_pace *p = &b->pool->arena->pace;
+    size_t fit = zs_pace_step_bytes(p) / zspage_slot_bytes(b->src);
+    unsigned n = zs_pace_step_objects(p);
+
+    n = fit < n ? (unsigned)fit : n;
+    n = n < BATCH_OBJECTS ? n : BATCH_OBJECTS;
+    return n > 0 ? n : 1;
+}
+
 static void gather_locked(struct batch *b)
 {
-    size_t size = zspage_slot_bytes(b->src);
-    size_t bytes = 0;
+    unsigned max = step_objects(b);
 
     b->n = 0;
     b->dst = NULL;
@@ -173,8 +185,7 @@ static void gather_locked(struct batch *b)
     for (unsigned i = 0; i < WORDS_AHEAD; i++) {
         prefetch_word(b, b->scanned + i);
     }
-    while (b->scanned < b->src->fresh && b->n < BATCH_OBJECTS &&
-           (bytes == 0 || bytes + size <= BATCH_BYTES)) {
+    while (b->scanned < b->src->fresh && b->n < max) {
         struct move *m = &b->moves[b->n];
 
         prefetch_word(b, b->scanned + WORDS_AHEAD);
@@ -184,10 +195,28 @@ static void gather_locked(struct batch *b)
                 return;
             }
             b->n++;
-            bytes += size;
         }
         b->scanned++;
     }
+}
+
+/* A step (pace.h) lasts until it is open again. */
+static bool try_close_source(const struct batch *b)
+{
+    bool closed = zspage_try_close(b->src);
+
+    if (closed) {
+        zs_step_enter();
+    } else {
+        b->cl->moves_busy++;
+    }
+    return closed;
+}
+
+static void open_source(const struct batch *b)
+{
+    zspage_open(b->src);
+    zs_step_leave();
 }
 
 /* Close the source and reserve. False: a writer holds it. */
@@ -196,15 +225,13 @@ static bool begin_batch(struct batch *b)
     bool closed;
 
     zs_lock_acquire(&b->cl->lock);
-    closed = zspage_try_close(b->src);
+    closed = try_close_source(b);
     if (closed) {
         ZS_STEP(ZS_STEP_OBJ_CLOSED);
         gather_locked(b);
         if (b->n == 0) {
-            zspage_open(b->src);
+            open_source(b);
         }
-    } else {
-        b->cl->moves_busy++;
     }
     zs_lock_release(&b->cl->lock);
     return closed;
@@ -270,13 +297,30 @@ static void fetch_first(const struct batch *b, unsigned n)
     }
 }
 
+/* How many copies until the clock is looked at. */
+static unsigned copies_to_look(const struct batch *b)
+{
+    unsigned n = LOOK_BYTES / (unsigned)zspage_slot_bytes(b->src);
+
+    n = n < LOOK_OBJECTS ? n : LOOK_OBJECTS;
+    return n > 0 ? n : 1;
+}
+
+/* Has the step taken its time? What is not copied by then is for the next. */
+static bool is_over(const struct batch *b, unsigned look_each)
+{
+    return b->n_copied > 0 && b->n_copied % look_each == 0 && zs_step_is_over();
+}
+
 static void copy_batch(struct batch *b)
 {
     unsigned ahead = moves_ahead(b);
+    unsigned look_each = copies_to_look(b);
 
     ZS_STEP(ZS_STEP_OBJ_RESERVED);
     fetch_first(b, ahead);
-    for (b->n_copied = 0; b->n_copied < b->n; b->n_copied++) {
+    for (b->n_copied = 0; b->n_copied < b->n && !is_over(b, look_each);
+         b->n_copied++) {
         const struct move *m = &b->moves[b->n_copied];
         unsigned next = b->n_copied + ahead;
         const char *at = next < b->n ? prefetch_ends(b, &b->moves[next])
@@ -366,8 +410,17 @@ static bool open_source_locked(struct batch *b)
     bool stop = zspage_is_asked_to_stop(b->src);
 
     b->cl->moves_stopped += stop;
-    zspage_open(b->src);
+    open_source(b);
     return stop;
+}
+
+/* Slots whose time was over are looked at again. */
+static void rescan_rest(struct batch *b)
+{
+    if (b->n_copied < b->n) {
+        b->scanned = zs_slot_index(b->moves[b->n_copied].from);
+        b->more_room = false;
+    }
 }
 
 /* False: a writer waits, so leave the source alone for now. */
@@ -388,6 +441,7 @@ static bool end_batch(struct batch *b)
     }
     stop = open_source_locked(b);
     zs_lock_release(&b->cl->lock);
+    rescan_rest(b);
     release_empty(b);
     ZS_STEP(ZS_STEP_OBJ_OPENED);
     ZS_PROBE2(zspage_moved, b->n_copied,
@@ -450,11 +504,10 @@ static bool begin_run(struct batch *b)
     m->pins = true;
     zs_lock_acquire(&b->cl->lock);
     b->n = 1;
-    if (zspage_try_close(b->src)) {
+    if (try_close_source(b)) {
         zs_lock_release(&b->cl->lock);
         return true;
     }
-    b->cl->moves_busy++;
     zspage_unpin(dst);
     give_back_locked(b, m);
     zs_lock_release(&b->cl->lock);
@@ -481,6 +534,7 @@ static void move_slots(struct batch *b)
             if (!end_batch(b)) {
                 return;
             }
+            zs_pace_point(&b->pool->arena->pace);
         }
         if (b->more_room && !make_room(b, n_leaving(b))) {
             return;
@@ -501,8 +555,8 @@ static bool begin_up(struct batch *b)
     bool closed;
 
     zs_lock_acquire(&b->cl->lock);
-    closed = zspage_try_close(b->src);
-    while (closed && b->scanned < b->src->fresh && b->n < BATCH_OBJECTS) {
+    closed = try_close_source(b);
+    while (closed && b->scanned < b->src->fresh && b->n < step_objects(b)) {
         struct move *m = &b->moves[b->n];
 
         /* One of a cache stays in the class of its bin. */
@@ -513,35 +567,37 @@ static bool begin_up(struct batch *b)
     return closed;
 }
 
-/* The source is closed meanwhile, and a writer may be waiting for it inside a
- * read section: growing may take a system call, but waits for no reader. */
+/* As many as have room now: the source is closed, so no memory is asked for. */
 static void reserve_up(struct batch *b)
 {
     unsigned n = 0;
 
-    do {
-        zs_lock_acquire(&b->dst_cl->lock);
-        b->dst = NULL;
-        while (n < b->n && take_destination_locked(b, &b->moves[n])) {
-            n++;
-        }
-        zs_lock_release(&b->dst_cl->lock);
-    } while (n < b->n && make_room(b, b->n - n));
+    zs_lock_acquire(&b->dst_cl->lock);
+    b->dst = NULL;
+    while (n < b->n && take_destination_locked(b, &b->moves[n])) {
+        n++;
+    }
+    zs_lock_release(&b->dst_cl->lock);
+    b->more_room = n < b->n;
+    if (b->more_room) {
+        b->scanned = zs_slot_index(b->moves[n].from);
+    }
     b->n = n;
 }
 
 /* Unpinned first: once a word is switched, its object may be freed under the
  * other lock, and the destination be gone. The bytes are complete by then. */
-static void end_up(struct batch *b)
+static bool end_up(struct batch *b)
 {
     bool failed[BATCH_OBJECTS];
+    bool stop;
 
     for (unsigned i = 0; i < b->n; i++) {
         unpin_destination(b, &b->moves[i]);
     }
     zs_lock_acquire(&b->cl->lock);
     switch_all_locked(b, failed);
-    (void)open_source_locked(b);
+    stop = open_source_locked(b);
     zs_lock_release(&b->cl->lock);
     zs_lock_acquire(&b->dst_cl->lock);
     for (unsigned i = 0; i < b->n; i++) {
@@ -550,7 +606,9 @@ static void end_up(struct batch *b)
         }
     }
     zs_lock_release(&b->dst_cl->lock);
+    rescan_rest(b);
     release_empty(b);
+    return !stop;
 }
 
 /* --- the two entries --- */
@@ -568,6 +626,16 @@ static void init_batch(struct batch *b, struct zs_pool *pool,
     b->dst = NULL;
 }
 
+static unsigned n_left(const struct batch *b)
+{
+    unsigned n;
+
+    zs_lock_acquire(&b->cl->lock);
+    n = b->src->n_live;
+    zs_lock_release(&b->cl->lock);
+    return n;
+}
+
 void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
                             struct zs_class *to)
 {
@@ -575,11 +643,18 @@ void zspage_move_objects_up(struct zs_pool *pool, struct zspage *zp,
 
     init_batch(&b, pool, zp);
     b.dst_cl = to;
-    if (begin_up(&b)) {
+    do {
+        b.n = 0;
+        if (!begin_up(&b)) {
+            return;
+        }
         reserve_up(&b);
         copy_batch(&b);
-        end_up(&b);
-    }
+        if (!end_up(&b) || (b.more_room && !make_room(&b, n_left(&b)))) {
+            return;
+        }
+        zs_pace_point(&pool->arena->pace);
+    } while (b.scanned < zp->fresh); /* DETACHED */
 }
 
 enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
@@ -596,6 +671,7 @@ enum zs_migrate_result zspage_move_objects(struct zs_pool *pool,
     }
     zs_lock_acquire(&b.cl->lock);
     empty = zp->n_live == 0;
+    b.cl->pages_compacted += empty ? zp->n_resident_pages : 0;
     zs_lock_release(&b.cl->lock);
     return empty ? ZS_MIGRATE_DONE : ZS_MIGRATE_RETRY;
 }

@@ -2,6 +2,7 @@
 /* pool.c - create and destroy a pool, and its figures. */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cache.h"
@@ -127,6 +128,7 @@ static int init_type(struct zs_pool *pool)
     zs_set_evacuation_ops(pool->arena, pool->type, &zspage_evacuation_ops,
                           pool);
     zs_set_shrink_ops(pool->arena, pool->type, &zspage_shrink_ops, pool);
+    zs_set_figures_ops(pool->arena, pool->type, &zspage_figures_ops, pool);
     return 0;
 }
 
@@ -182,6 +184,8 @@ int zs_pool_create(const struct zs_pool_config *cfg, struct zs_pool **out)
     if (!pool) {
         return -ENOMEM;
     }
+    (void)snprintf(pool->name, sizeof(pool->name), "%s",
+                   cfg->name ? cfg->name : "");
     pool->arena = cfg->arena;
     pool->own_arena = !cfg->arena;
     if (pool->own_arena) {
@@ -242,6 +246,7 @@ void zs_pool_destroy(struct zs_pool *pool)
     arena = pool->arena;
     zs_set_evacuation_ops(arena, pool->type, NULL, NULL);
     zs_set_shrink_ops(arena, pool->type, NULL, NULL);
+    zs_set_figures_ops(arena, pool->type, NULL, NULL);
     caches_destroy(pool);
     zs_grace_leave(&arena->grace, &pool->limbo_member);
     release_all_zspages(pool);
@@ -303,3 +308,46 @@ void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out)
     out->n_objects -= min_u64(out->n_objects, out->n_cached_slots);
     out->live_bytes -= min_u64(out->live_bytes, out->cached_bytes);
 }
+
+static const char *name_of(void *ctx)
+{
+    const struct zs_pool *pool = ctx;
+
+    return pool->name;
+}
+
+static void read_figures(void *ctx, uint64_t *values)
+{
+    struct zs_pool_stats stats;
+
+    zs_pool_stats(ctx, &stats);
+    memcpy(values, &stats, sizeof(stats));
+}
+
+static void count_compaction(void *ctx, struct zs_compact_stats *sum)
+{
+    struct zs_pool *pool = ctx;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        sum->pages_compacted += cl->pages_compacted;
+        sum->objects_moved += cl->objects_moved;
+        sum->bytes_moved += cl->bytes_moved;
+        sum->busy_skips += cl->moves_busy;
+        zs_lock_release(&cl->lock);
+    }
+}
+
+static const struct zs_figure figures[] = { ZS_POOL_STATS(ZS_FIGURE) };
+_Static_assert(ZS_FIGURES_LEN(figures) <= ZS_MOST_FIGURES, "see there");
+
+const struct zs_figures_ops zspage_figures_ops = {
+    .kind = "pool",
+    .table = figures,
+    .n = ZS_FIGURES_LEN(figures),
+    .name = name_of,
+    .read = read_figures,
+    .count = count_compaction,
+};

@@ -57,6 +57,7 @@ struct zs_class {
     uint64_t n_pages_held;
     uint64_t n_pages_resident;
     uint64_t objects_moved, bytes_moved, moves_stopped, moves_busy;
+    uint64_t pages_compacted; /* of zspages that moves have emptied */
 };
 
 struct zs_pool {
@@ -66,6 +67,7 @@ struct zs_pool {
     struct zs_arena *arena;
     bool own_arena;
     zs_page_type_t type;
+    char name[ZS_NAME_BYTES];
     uint32_t n_classes; /* size classes, then the class of runs */
     struct zs_class *classes;
 
@@ -387,8 +389,19 @@ struct zspage *lock_zspage_of_page(struct zs_pool *pool, zs_pfn_t page,
 extern const struct zs_movable_ops zspage_movable_ops;
 extern const struct zs_evacuation_ops zspage_evacuation_ops;
 extern const struct zs_shrink_ops zspage_shrink_ops;
+extern const struct zs_figures_ops zspage_figures_ops;
 
 /* --- view.c --- */
+
+#define ZS_HOT_BYTES ((size_t)1 << 20) /* of an arena: fits the second cache */
+
+/* So many objects' bytes, or fewer, are in the cache anyhow when the pool is
+ * small: then no step waits for anything, and fetching would only cost. */
+static inline bool pool_is_worth_fetching(const struct zs_pool *pool)
+{
+    return atomic_load_explicit(&pool->arena->budget.used,
+                                memory_order_relaxed) > ZS_HOT_BYTES;
+}
 
 /* Where the bytes of a live slot word are. In a read section, or pinned. */
 void view_of_word(const struct zs_pool *pool, uint32_t word,

@@ -5,11 +5,11 @@
  * Imitates a cache whose data change nature again and again. Threads put,
  * replace and delete values of two classes in one shared table; others read
  * them meanwhile without excluding a replace. The kind of record that is put
- * changes with every second dictionary, the store's thread looks every millisecond, another
- * thread calls zs_store_background() as well, lists the dictionaries, and a
- * compactor ticks. Each record carries its seed, from which all its bytes
- * follow: a value that is decompressed with the wrong dictionary, or with one
- * that is gone, shows.
+ * changes with every second dictionary, the store's thread looks every
+ * millisecond, another thread calls zs_store_background() as well and lists the
+ * dictionaries, and a compactor ticks. Each record carries its seed, from which
+ * all its bytes follow: a value that is decompressed with the wrong dictionary,
+ * or with one that is gone, shows.
  *
  * At the end all values are deleted: every count must be 0, and all that is
  * retired be freed.

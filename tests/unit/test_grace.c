@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "grace.h"
+#include "os.h"
 
 #define N_MEMBERS 3u
 
@@ -497,12 +498,48 @@ static void count__keeps_the_sum_and_its_peak(void **unused)
     (void)unused;
     zs_grace_count(&grace, 100);
     zs_grace_count(&grace, 50);
-    zs_grace_uncount(&grace, 120);
+    zs_grace_uncount(&grace, 120, 3);
     zs_grace_count(&grace, 10);
     assert_int_equal(zs_grace_deferred(&grace), 40);
     assert_int_equal(grace.deferred_peak, 150);
-    zs_grace_uncount(&grace, 40);
+    zs_grace_uncount(&grace, 40, 1);
     assert_int_equal(zs_grace_deferred(&grace), 0);
+    assert_int_equal(grace.n_released, 4);
+}
+
+/* --- how long it took --- */
+
+static _Atomic uint64_t fake_now;
+
+static uint64_t fake_now_ns(void)
+{
+    return atomic_load_explicit(&fake_now, memory_order_relaxed);
+}
+
+static void start_and_let_time_pass(struct zs_grace_member *base,
+                                    enum zs_round round)
+{
+    start(base, round);
+    atomic_fetch_add_explicit(&fake_now, round == ZS_ROUND_FLUSH ? 5000 : 700,
+                              memory_order_relaxed);
+}
+
+static void delays__are_from_the_start_of_each_round(void **unused)
+{
+    struct zs_os real_os = zs_os;
+    struct zs_histogram_figures f;
+
+    (void)unused;
+    zs_os.now_ns = fake_now_ns;
+    members[0].base.start = start_and_let_time_pass;
+    zs_grace_flush(&grace);
+    zs_grace_request(&grace);
+    wait_for_rest();
+    zs_os = real_os;
+    zs_histogram_read(&grace.delays, &f);
+    assert_int_equal(f.n, 2);
+    assert_int_equal(f.sum, 5700);
+    assert_int_equal(f.max, 5000);
 }
 
 #define PROMISE(f) cmocka_unit_test_setup_teardown(f, join_members, leave_all)
@@ -526,6 +563,7 @@ int main(void)
         PROMISE(destroy__waits_for_a_round_under_way),
         PROMISE(destroy__with_members_aborts),
         PROMISE(count__keeps_the_sum_and_its_peak),
+        PROMISE(delays__are_from_the_start_of_each_round),
     };
     return cmocka_run_group_tests_name("grace", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unit tests of compactor/policy.h: figures in, victims out. */
 #include <setjmp.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,7 +42,6 @@ static void choose__of_nothing_is_nothing(void **unused)
     (void)unused;
     assert_int_equal(zs_policy_choose(f, 0), 0);
     assert_int_equal(zs_policy_gain(f, 0), 0);
-    assert_false(zs_policy_wants_pass(f, 0, 0));
 }
 
 static void choose__leaves_full_blocks_alone(void **unused)
@@ -224,22 +224,84 @@ static void gain__is_never_negative(void **unused)
     (void)unused;
     f.n_resident = PAGES - 1;
     assert_int_equal(zs_policy_gain(&f, 1), 0);
-    assert_false(zs_policy_wants_pass(&f, 1, 0));
 }
 
-static void wants_pass__compares_the_gain_with_the_resident(void **unused)
+static void share__rises_with_the_waste(void **unused)
 {
-    struct zs_block_figures f[4];
+    struct zs_compact_budget b = {
+        .low_percent = 4,
+        .high_percent = 10,
+        .share_percent = 5,
+        .max_share_percent = 85,
+    };
 
     (void)unused;
-    fill_all(f, 4, 75);
-    assert_true(zs_policy_wants_pass(f, 4, 24));
-    assert_false(zs_policy_wants_pass(f, 4, 25)); /* more than, not as much */
-    assert_false(zs_policy_wants_pass(f, 4, 26));
-    for (unsigned i = 0; i < 4; i++) {
-        f[i].n_resident = PAGES * 3 / 4; /* trimmed: nothing is wasted */
-    }
-    assert_false(zs_policy_wants_pass(f, 4, 0));
+    assert_int_equal(zs_policy_complete_budget(&b), 0);
+    assert_int_equal(zs_policy_share(&b, 0, false), 0);
+    assert_int_equal(zs_policy_share(&b, 39, false), 0);
+    assert_int_equal(zs_policy_share(&b, 40, false), 5);
+    assert_int_equal(zs_policy_share(&b, 100, false), 5);
+    assert_int_equal(zs_policy_share(&b, 150, false), 45);
+    assert_int_equal(zs_policy_share(&b, 200, false), 85);
+    assert_int_equal(zs_policy_share(&b, 1000, false), 85);
+    /* who is at work goes on for a while */
+    assert_int_equal(zs_policy_share(&b, 30, true), 5);
+    assert_int_equal(zs_policy_share(&b, 29, true), 0);
+}
+
+static void budget__has_defaults_that_fit_what_is_set(void **unused)
+{
+    struct zs_compact_budget b = { 0 };
+
+    (void)unused;
+    assert_int_equal(zs_policy_complete_budget(&b), 0);
+    assert_int_equal(b.low_percent, 3);
+    assert_int_equal(b.high_percent, 5);
+    assert_int_equal(b.share_percent, 5);
+    assert_int_equal(b.max_share_percent, 100);
+    assert_int_equal(b.step_ns, 100000);
+    assert_int_equal(zs_policy_reserve(&b), 2 * ZS_BLOCK_BYTES);
+    b = (struct zs_compact_budget){ .low_percent = 20,
+                                    .max_share_percent = 2,
+                                    .reserve_bytes = ZS_RESERVE_NOTHING };
+    assert_int_equal(zs_policy_complete_budget(&b), 0);
+    assert_int_equal(b.high_percent, 20);
+    assert_int_equal(b.share_percent, 2);
+    assert_int_equal(zs_policy_reserve(&b), 0);
+    /* a complete one is complete */
+    assert_int_equal(zs_policy_complete_budget(&b), 0);
+    assert_int_equal(zs_policy_reserve(&b), 0);
+}
+
+static void refuse_budget(struct zs_compact_budget b)
+{
+    assert_int_equal(zs_policy_complete_budget(&b), -EINVAL);
+}
+
+static void budget__refuses_what_makes_no_sense(void **unused)
+{
+    (void)unused;
+    refuse_budget((struct zs_compact_budget){ .high_percent = 101 });
+    refuse_budget(
+        (struct zs_compact_budget){ .low_percent = 6, .high_percent = 5 });
+    refuse_budget((struct zs_compact_budget){ .max_share_percent = 101 });
+    refuse_budget((struct zs_compact_budget){ .share_percent = 50,
+                                              .max_share_percent = 49 });
+    refuse_budget((struct zs_compact_budget){ .step_objects = 257 });
+}
+
+static void keep__halves_what_is_beyond_the_reserve(void **unused)
+{
+    struct zs_compact_budget b = { .reserve_bytes = 100, .decay_ns = 1000 };
+
+    (void)unused;
+    assert_int_equal(zs_policy_complete_budget(&b), 0);
+    assert_int_equal(zs_policy_keep(&b, 80, 1000000), 80);
+    assert_int_equal(zs_policy_keep(&b, 900, 0), 900);
+    assert_int_equal(zs_policy_keep(&b, 900, 500), 700);
+    assert_int_equal(zs_policy_keep(&b, 900, 1000), 500);
+    assert_int_equal(zs_policy_keep(&b, 900, 2000), 300);
+    assert_int_equal(zs_policy_keep(&b, 900, UINT64_MAX), 100);
 }
 
 static void choose__is_not_stopped_by_a_block_not_worth_it(void **unused)
@@ -323,11 +385,8 @@ static void gain__leaves_out_blocks_to_be_skipped(void **unused)
     fill_all(f, 4, 50);
     f[1].skip = f[2].skip = true;
     assert_int_equal(zs_policy_gain(f, 4), ZS_BLOCK_BYTES);
-    assert_true(zs_policy_wants_pass(f, 4, 24)); /* of all that is resident */
-    assert_false(zs_policy_wants_pass(f, 4, 25));
     f[0].skip = f[3].skip = true;
     assert_int_equal(zs_policy_gain(f, 4), 0);
-    assert_false(zs_policy_wants_pass(f, 4, 0));
 }
 
 /* Their pages are given back one by one. */
@@ -367,7 +426,10 @@ int main(void)
         cmocka_unit_test(choose__always_keeps_enough_for_all_that_is_there),
         cmocka_unit_test(gain__is_resident_minus_live),
         cmocka_unit_test(gain__is_never_negative),
-        cmocka_unit_test(wants_pass__compares_the_gain_with_the_resident),
+        cmocka_unit_test(share__rises_with_the_waste),
+        cmocka_unit_test(budget__has_defaults_that_fit_what_is_set),
+        cmocka_unit_test(budget__refuses_what_makes_no_sense),
+        cmocka_unit_test(keep__halves_what_is_beyond_the_reserve),
         cmocka_unit_test(choose__keeps_room_for_bare_pages),
         cmocka_unit_test(choose__never_takes_a_block_of_bare_pages),
         cmocka_unit_test(bare_pages__count_as_full_and_not_as_live),

@@ -571,8 +571,8 @@ static void retired_page__is_not_for_callers(void **unused)
     destroy_all();
 }
 
-/* Blocks with a letter for each owner, and their names. */
-static void dump__is_a_map_of_blocks_and_owners(void **unused)
+/* And the names of the owners. */
+static void dump_pages__is_a_letter_for_each_page(void **unused)
 {
     char text[4096] = "";
     FILE *f = tmpfile();
@@ -588,17 +588,18 @@ static void dump__is_a_map_of_blocks_and_owners(void **unused)
     assert_true(zs_isolate_movable_ops_page(arena, own.page_of[thing]));
     assert_int_equal(
         zs_arena_offline(arena, 3 * ZS_BLOCK_BYTES, ZS_BLOCK_BYTES, NULL), 0);
-    zs_arena_dump(arena, fileno(f));
+    zs_arena_dump(arena, fileno(f), ZS_DUMP_PAGES);
     zs_putback_movable_ops_page(arena, own.page_of[thing]);
     rewind(f);
     assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
     (void)fclose(f);
     /* types: 1 the fixture's, 2 the embedder's */
-    assert_non_null(strstr(text, "     0 bbB.........!....."));
-    assert_non_null(strstr(text, "    21        20 open"));
-    assert_non_null(strstr(text, "     3 ...."));
-    assert_non_null(strstr(text, "offline"));
-    assert_non_null(strstr(text, "b "));
+    assert_non_null(strstr(text, "     0 21 pages in use, 20 resident, open\n"
+                                 "       bbbbbbbbbbbbbbbbbbbB....."));
+    assert_non_null(strstr(text, "....!...."));
+    assert_non_null(strstr(text, "     3 0 pages in use, 0 resident, "
+                                 "offline\n"));
+    assert_non_null(strstr(text, "\nb "));
     destroy_all();
 }
 
@@ -639,7 +640,7 @@ int main(void)
         PROMISE(page_flags__beyond_the_arena_are_erange),
         PROMISE(type_name__is_empty_for_what_is_not_taken),
         PROMISE(retired_type__is_nobodys),
-        PROMISE(dump__is_a_map_of_blocks_and_owners),
+        PROMISE(dump_pages__is_a_letter_for_each_page),
         PROMISE(private_word__of_a_freed_page_cannot_be_set),
         PROMISE(retired_page__is_not_for_callers),
         PROMISE(nr_pages__counts_the_rounded_range),

@@ -169,21 +169,61 @@ static void noise__is_told_from_what_shrinks(void **unused)
     assert_true(missed < 20);
     for (size_t len = 4096; len <= MIB; len *= 2) {
         assert_false(zs_looks_like_noise(text, len));
-        /* a tenth of it zeroes, in one place; records of 32 bytes, 8 of them
-         * noise; bytes below 128 */
+        /* half of it zeroes; records of 32 bytes, 8 of them noise */
         memcpy(page, noise, len);
-        memset(page + len / 3, 0, len / 10);
+        memset(page + len / 3, 0, len / 2);
         assert_false(zs_looks_like_noise(page, len));
         for (size_t i = 0; i < len; i++) {
             page[i] = i % 32 < 8 ? noise[i] : 7;
         }
         assert_false(zs_looks_like_noise(page, len));
-        for (size_t i = 0; i < len; i++) {
-            page[i] = noise[i] & 0x7f;
-        }
-        assert_false(zs_looks_like_noise(page, len));
     }
     free(page);
+}
+
+static void noise__is_skipped_after_many_and_not_for_ever(void **unused)
+{
+    struct zs_noise n = { 0 };
+    unsigned tried = 0;
+
+    (void)unused;
+    for (unsigned i = 0; i < 31 + 1 + 8; i++) {
+        assert_false(zs_noise_skips(&n, noise, 5000));
+        zs_noise_learn(&n, 5000, i == 20); /* one comes smaller: 8 back */
+    }
+    assert_false(zs_noise_skips(&n, noise, 5000)); /* 31 by now */
+    zs_noise_learn(&n, 5000, false);
+    assert_true(zs_noise_skips(&n, noise, 8191));
+    assert_false(zs_noise_skips(&n, noise, 8192)); /* of another length */
+    assert_false(zs_noise_skips(&n, text, 5000));
+    for (unsigned i = 0; i < 129 * 10; i++) {
+        if (!zs_noise_skips(&n, noise, 4096)) {
+            zs_noise_learn(&n, 4096, false);
+            tried++;
+        }
+    }
+    assert_int_equal(tried, 10);
+    while (zs_noise_skips(&n, noise, 4096)) {
+    }
+    zs_noise_learn(&n, 4096, true);
+    assert_false(zs_noise_skips(&n, noise, 4096));
+}
+
+/* What repeats itself but looks like noise is compressed all the same. */
+static void put__compresses_repeated_noise(void **unused)
+{
+    struct zs_store *store = store_of(ZS_CODEC_LZ4);
+    unsigned char *data = exactly(8192);
+
+    (void)unused;
+    memcpy(data, noise, 4096);
+    memcpy(data + 4096, noise, 4096);
+    for (unsigned i = 0; i < 100; i++) {
+        put(store, data, 8192);
+    }
+    assert_int_equal(stats_of(store).n_stored_raw, 0);
+    zs_store_destroy(store);
+    free(data);
 }
 
 /* A value is compressed only if a smaller class comes of it. */
@@ -523,6 +563,8 @@ int main(void)
         cmocka_unit_test(replace__turns_patterns_into_objects_and_back),
         cmocka_unit_test(put__of_many_patterns_costs_their_handles),
         cmocka_unit_test(noise__is_told_from_what_shrinks),
+        cmocka_unit_test(noise__is_skipped_after_many_and_not_for_ever),
+        cmocka_unit_test(put__compresses_repeated_noise),
         cmocka_unit_test(put__keeps_raw_what_takes_the_same_class),
         cmocka_unit_test(put__cuts_large_values_into_parts),
         cmocka_unit_test(replace__takes_parts_for_objects_and_back),

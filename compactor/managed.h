@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * managed.h - one arena that a compactor thread looks after.
+ *
+ * Words
+ *   look    taking the arena's score, and what follows from it
+ *   due     when the next look is to be; earlier when the arena is woken
+ *   trickle a pass that pauses, so that it takes its share of a processor
+ *
+ * Idea
+ *   The score is cheap, so there may be many looks. It says how large a share
+ *   of a processor is to be spent. A pass pauses at its points for as long as
+ *   that takes, and takes the score again every few milliseconds: the share
+ *   follows the waste up and down, and a pass ends when there is little left.
+ *
+ *   A pass that gained nothing is followed by 1, 2, 4 ... 64 ticks without
+ *   one, unless the waste has grown since.
+ *
+ *   The next look comes with the tick, or when so much more memory was taken
+ *   that the waste may have passed the high mark (zs_arena_note_growth()).
+ *
+ * Locking: the fields are the compactor thread's own, but for those that say
+ * otherwise. Passes run under the arena's pass_lock.
+ */
+#ifndef ZS_COMPACTOR_MANAGED_H
+#define ZS_COMPACTOR_MANAGED_H
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "page.h"
+#include "score.h"
+#include "zspool/compactor.h"
+
+/* What all arenas of a compactor share. */
+struct zs_compactor_shared {
+    sem_t wake; /* posted: there may be something to do */
+    struct zs_lock lock;
+    struct zs_compact_budget budget; /* guarded by lock; complete */
+    uint64_t tick_ns;                /* set once */
+    _Atomic bool stop, paused;       /* relaxed: asked for at points */
+};
+
+struct zs_managed {
+    struct zs_managed *next; /* guarded by shared lock */
+    struct zs_arena *arena;  /* set once */
+    struct zs_compactor_shared *shared;
+    _Atomic bool kicked, leaving; /* relaxed, as those above */
+
+    uint64_t due_ns;
+    uint64_t ticked_ns; /* when memory was last given back by decay */
+    unsigned fruitless; /* passes, one after the other */
+    uint64_t deferred_until_ns;
+    uint64_t deferred_waste;         /* of the pass that gained nothing */
+    struct zs_compact_budget budget; /* the copy in use */
+
+    /* of the pass in progress */
+    uint64_t point_ns, score_ns; /* when last looked at the clock, the score */
+    uint64_t cpu_ns;             /* the thread's, then */
+    uint64_t owed_ns;            /* pause that is due */
+    unsigned share_percent;
+
+    /* figures; relaxed, written by the thread */
+    struct {
+#define ZS_ATOMIC_FIELD_(name, text) _Atomic uint64_t name;
+        ZS_COMPACTOR_STATS(ZS_ATOMIC_FIELD_)
+    } stats;
+};
+
+/* -EBUSY: the arena has a compactor. -ENOMEM */
+int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
+                      struct zs_managed **out);
+/* May wait for a pass. Nobody looks at it any more. */
+void zs_managed_destroy(struct zs_managed *m);
+
+/* Is it time to look? */
+bool zs_managed_is_due(const struct zs_managed *m, uint64_t now);
+
+/* Take the score, work if there is something to gain, say when it is due. */
+void zs_managed_look(struct zs_managed *m);
+
+/* Sleep, until `until_ns` or until the semaphore is posted. */
+void zs_compactor_sleep(struct zs_compactor_shared *shared, uint64_t until_ns);
+
+#endif /* ZS_COMPACTOR_MANAGED_H */
