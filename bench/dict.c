@@ -417,6 +417,7 @@ int main(int argc, char **argv)
     if (argc != 2) {
         stop("usage: dict RECORDS, or dict --change FIRST SECOND");
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     r = read_records(argv[1]);
     if (r.n <= N_TIMED) {
         stop("too few records");
