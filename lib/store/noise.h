@@ -8,7 +8,7 @@
  *   is noise but for a few percent, which would lose these. So a look is not
  *   enough. Values of about the same length are tried, and counted: one more
  *   where none came smaller, 8 less where it did. At 32 a thread is wary: now
- *   it looks, and spares the codec what looks like noise, but for one in 128.
+ *   it looks, and spares the codec what looks like noise, but for one in 220.
  *   Should that one shrink, the count begins anew.
  *
  *   As long as most values shrink nothing is looked at, and nothing lost.

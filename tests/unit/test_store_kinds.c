@@ -196,7 +196,7 @@ static void noise__is_skipped_after_many_and_not_for_ever(void **unused)
     assert_true(zs_noise_skips(&n, noise, 8191));
     assert_false(zs_noise_skips(&n, noise, 8192)); /* of another length */
     assert_false(zs_noise_skips(&n, text, 5000));
-    for (unsigned i = 0; i < 129 * 10; i++) {
+    for (unsigned i = 0; i < 221 * 10; i++) {
         if (!zs_noise_skips(&n, noise, 4096)) {
             zs_noise_learn(&n, 4096, false);
             tried++;
