@@ -205,7 +205,8 @@ void zs_sampler_take(struct zs_sampler *s, struct zs_samples *out)
 
 /* One value of `gap` on the average: turns of 1 to 2 * per_turn - 1 values, and
  * of those that end one of gap / per_turn. */
-static bool begin_turn(struct zs_sample_turn *t, uint32_t gap)
+static bool begin_turn(struct zs_sampler *s, struct zs_sample_turn *t,
+                       uint32_t gap)
 {
     uint32_t per_turn = gap < MAX_TURN ? gap : MAX_TURN;
     uint32_t rng = atomic_load_explicit(&t->rng, memory_order_relaxed);
@@ -213,7 +214,10 @@ static bool begin_turn(struct zs_sample_turn *t, uint32_t gap)
     bool takes;
 
     if (rng == 0) { /* the thread's first: no two begin alike */
-        rng = (uint32_t)(uintptr_t)t * 2654435761u | 1;
+        rng = (atomic_fetch_add_explicit(&s->n_turns, 1, memory_order_relaxed) +
+               1) *
+                  2654435761u |
+              1;
     }
     takes = random_below(&rng, gap) < per_turn;
     left = random_below(&rng, 2 * per_turn - 1);
@@ -228,7 +232,7 @@ bool zs_sampler_offer(struct zs_sampler *s, struct zs_sample_turn *t,
     uint32_t gap = atomic_load_explicit(&s->gap, memory_order_relaxed);
     bool is_ready;
 
-    if (!begin_turn(t, gap) || len == 0 || len >= ZS_SAMPLE_LIMIT_BYTES ||
+    if (!begin_turn(s, t, gap) || len == 0 || len >= ZS_SAMPLE_LIMIT_BYTES ||
         !zs_lock_try_acquire(&s->lock)) {
         return false;
     }

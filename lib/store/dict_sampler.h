@@ -58,7 +58,8 @@ struct zs_sampler {
     size_t max_room_bytes;
     uint64_t ready_bytes; /* this much was put: ready */
     uint32_t rng;
-    _Atomic uint32_t gap; /* now.gap, for puts; relaxed: a hint */
+    _Atomic uint32_t n_turns; /* threads so far; relaxed: only to differ */
+    _Atomic uint32_t gap;     /* now.gap, for puts; relaxed: a hint */
 };
 
 struct zs_sample_turn {
