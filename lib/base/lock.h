@@ -21,6 +21,7 @@
 #include "pace.h"
 
 enum zs_rank {
+    ZS_RANK_TRAINER,   /* training and freeing a store's dictionaries     */
     ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
@@ -31,6 +32,7 @@ enum zs_rank {
     ZS_RANK_CLASS,     /* lists, zspages, side arrays of one size class   */
     ZS_RANK_BALLOON,   /* what a balloon withholds                        */
     ZS_RANK_PINS,      /* who pins objects of a pool (checked builds)     */
+    ZS_RANK_SAMPLES,   /* values of a store, to train on                  */
     ZS_RANK_ROUNDS,    /* grace: who takes part, what round is under way  */
     ZS_RANK_LIMBO,     /* what waits for the next round                   */
     ZS_RANK_HANDLES,   /* free handles of a pool                          */

@@ -101,21 +101,26 @@ void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
 
 /* Compress to `payload`, with what comes of it in p->value. False in *shrank:
  * raw (S1). 0 or -ENOMEM. */
-static int try_compress(const struct zs_store *store, const void *data,
+static int try_compress(const struct zs_store *store,
+                        const struct zs_dict *dict, const void *data,
                         size_t len, unsigned char *payload, struct zs_packed *p,
                         bool *shrank)
 {
+    unsigned number = dict != NULL ? dict->number : 0;
     void *compressor;
     size_t n;
     int err = zs_thread_compressor(store->codec, &compressor);
 
     *shrank = false;
     if (err == 0) {
-        err = store->codec->compress(compressor, store->level, data, len,
-                                     payload, &n);
+        err = dict != NULL
+                  ? store->codec->compress_with(compressor, dict->prepared,
+                                                data, len, payload, &n)
+                  : store->codec->compress(compressor, store->level, data, len,
+                                           payload, &n);
     }
     if (err == 0 && n < len) {
-        p->value = zs_value_make(ZS_VALUE_COMPRESSED, len, n);
+        p->value = zs_value_make_how(0, number, len, n);
         *shrank = zs_pack_is_smaller(store, &p->value);
     }
     return err;
@@ -123,7 +128,8 @@ static int try_compress(const struct zs_store *store, const void *data,
 
 /* In the work buffer, which is taken. */
 static int pack_in_buffer(const struct zs_store *store,
-                          const struct zs_mark *mark, const void *data,
+                          const struct zs_mark *mark,
+                          const struct zs_dict *dict, const void *data,
                           size_t len, bool try, unsigned char *buffer,
                           struct zs_packed *p)
 {
@@ -131,7 +137,7 @@ static int pack_in_buffer(const struct zs_store *store,
     bool shrank = false;
 
     if (try) {
-        int err = try_compress(store, data, len, payload, p, &shrank);
+        int err = try_compress(store, dict, data, len, payload, p, &shrank);
 
         if (err != 0) {
             return err;
@@ -162,7 +168,8 @@ static struct zs_noise *noise_of(struct zs_store *store, size_t len)
 }
 
 int zs_pack(struct zs_store *store, const struct zs_mark *mark,
-            const void *data, size_t len, struct zs_packed *p)
+            const struct zs_dict *dict, const void *data, size_t len,
+            struct zs_packed *p)
 {
     struct zs_noise *noise = noise_of(store, len);
     unsigned char *buffer;
@@ -183,7 +190,7 @@ int zs_pack(struct zs_store *store, const struct zs_mark *mark,
     if (err != 0) {
         return err;
     }
-    err = pack_in_buffer(store, mark, data, len, try, buffer, p);
+    err = pack_in_buffer(store, mark, dict, data, len, try, buffer, p);
     if (err != 0) {
         zs_thread_buffer_put();
     } else if (try && noise != NULL) {
