@@ -79,6 +79,15 @@ static void finish_in_buffer(const struct zs_store *store,
     p->beside = beside_bytes(store, mark);
 }
 
+/* It is only read; an iovec has no const. */
+static void *for_iovec(const void *bytes)
+{
+    void *p;
+
+    memcpy(&p, &bytes, sizeof(p));
+    return p;
+}
+
 void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
                      const struct zs_value *v, const void *payload,
                      struct zs_packed *p)
@@ -89,7 +98,7 @@ void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
     p->is_in_buffer = false;
     (void)encode_head(p, mark, NULL, &head_len);
     p->piece[0] = (struct iovec){ p->head, head_len };
-    p->piece[1] = (struct iovec){ (void *)(uintptr_t)payload, v->payload };
+    p->piece[1] = (struct iovec){ for_iovec(payload), v->payload };
     p->n_pieces = 2;
     if (store->checksum_bytes > 0) {
         zs_checksum_make(p->head, head_len, payload, v->payload, p->sum);
