@@ -265,7 +265,7 @@ static void budget__has_defaults_that_fit_what_is_set(void **unused)
                                     .max_share_percent = 2,
                                     .reserve_bytes = ZS_RESERVE_NOTHING };
     assert_int_equal(zs_policy_complete_budget(&b), 0);
-    assert_int_equal(b.high_permille, 100);
+    assert_int_equal(b.high_permille, 200);
     assert_int_equal(b.share_percent, 2);
     assert_int_equal(zs_policy_reserve(&b), 0);
     /* a complete one is complete */
