@@ -87,8 +87,7 @@ static uint64_t read_one(struct load *l)
 {
     size_t i = random_below(&l->rng, (uint32_t)l->n);
     char local[ZS_LOCAL_COPY_BYTES];
-    const unsigned char *p =
-        zs_obj_read_begin(l->pool, l->objects[i], local);
+    const unsigned char *p = zs_obj_read_begin(l->pool, l->objects[i], local);
     uint64_t sum = 0;
 
     for (uint32_t b = 0; b < l->sizes[i]; b++) {

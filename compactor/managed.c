@@ -328,6 +328,14 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
 
 /* --- looks --- */
 
+/* The blocks' clock. */
+static void advance_tick(struct zs_arena *a)
+{
+    zs_lock_acquire(&a->lock);
+    a->tick++;
+    zs_lock_release(&a->lock);
+}
+
 static void look_locked(struct zs_managed *m, uint64_t now, bool ticked)
 {
     struct zs_arena *a = m->arena;
@@ -347,6 +355,7 @@ static void look_locked(struct zs_managed *m, uint64_t now, bool ticked)
             (void)zs_arena_trim(a, keep);
         }
         m->ticked_ns = now;
+        advance_tick(a);
     }
 }
 

@@ -21,6 +21,9 @@ static unsigned cost(const struct zs_block_figures *f)
     if (!f->huge) {
         bytes += SMALL_PAGES_COST;
     }
+    if (f->age_ticks < ZS_POLICY_YOUNG_TICKS) {
+        bytes += ZS_BLOCK_BYTES / STEPS;
+    }
     return (unsigned)(bytes * STEPS / ZS_BLOCK_BYTES);
 }
 

@@ -78,6 +78,7 @@ static void survey_block(struct zs_arena *a, uint32_t block,
         .n_used = b->n_used,
         .n_resident = b->n_resident,
         .huge = b->huge,
+        .age_ticks = (uint8_t)(a->tick - b->touched), /* written by passes */
     };
     while (page < end) {
         page = add_page(a, page, end, b, f);

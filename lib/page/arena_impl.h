@@ -72,6 +72,7 @@ struct zs_arena {
     uint32_t n_blocks_idle;               /* OPEN with no page used */
     uint32_t n_huge_idle;                 /* of those */
     uint64_t n_pages_idle;                /* zs_block_n_idle() of OPEN blocks */
+    uint8_t tick;                         /* of the compactor, modulo 256 */
     uint32_t recycle_blocks;              /* a pass keeps so many idle ones */
     uint32_t n_blocks_huge;
     uint32_t huge_pause;    /* blocks to open before the next huge one */

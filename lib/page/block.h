@@ -45,6 +45,7 @@ struct zs_block {
     uint8_t resume;      /* BUSY for a trim: the state before and after it */
     uint8_t skip_passes; /* how many more passes leave it out */
     uint8_t skip_shift;  /* the next time it is 1 << skip_shift */
+    uint8_t touched;     /* tick in which pages were last taken or given */
     bool huge;           /* one huge page of the system */
     uint16_t n_retired;  /* of n_used */
 };

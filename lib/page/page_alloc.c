@@ -163,6 +163,7 @@ static void take_locked(struct zs_arena *a, uint32_t block, unsigned first,
 {
     zs_block_unlist_locked(a, block);
     zs_block_take(&a->blocks[block], first, n);
+    a->blocks[block].touched = a->tick;
     zs_block_relist_locked(a, block);
 }
 
@@ -422,6 +423,7 @@ static bool give_locked(struct zs_arena *a, zs_pfn_t first, unsigned n)
         zs_block_unlist_locked(a, block);
     }
     zs_block_give(b, first % ZS_BLOCK_PAGES, n);
+    b->touched = a->tick;
     a->n_pages_used -= n;
     if (b->state == ZS_BLOCK_OPEN ||
         (b->state == ZS_BLOCK_CLOSED && b->n_used == 0)) {

@@ -389,6 +389,21 @@ static void gain__leaves_out_blocks_to_be_skipped(void **unused)
     assert_int_equal(zs_policy_gain(f, 4), 0);
 }
 
+static void choose__takes_old_blocks_before_young_ones(void **unused)
+{
+    struct zs_block_figures f[4];
+
+    (void)unused;
+    fill_all(f, 4, 50);
+    for (unsigned i = 0; i < 4; i++) {
+        f[i].age_ticks = 200;
+    }
+    f[3].age_ticks = 0; /* the highest, so it would be the first */
+    assert_int_equal(zs_policy_choose(f, 4), 2);
+    assert_int_equal(f[0].block, 2);
+    assert_int_equal(f[1].block, 1);
+}
+
 /* Their pages are given back one by one. */
 static void choose__takes_huge_blocks_before_small_ones(void **unused)
 {
@@ -435,6 +450,7 @@ int main(void)
         cmocka_unit_test(bare_pages__count_as_full_and_not_as_live),
         cmocka_unit_test(choose__leaves_out_blocks_to_be_skipped),
         cmocka_unit_test(gain__leaves_out_blocks_to_be_skipped),
+        cmocka_unit_test(choose__takes_old_blocks_before_young_ones),
         cmocka_unit_test(choose__takes_huge_blocks_before_small_ones),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
