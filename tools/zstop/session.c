@@ -11,6 +11,7 @@
 
 /* A map may cost the process so much of its time. */
 #define MAP_SHARE 50u
+#define MESSAGE_NS UINT64_C(5000000000) /* how long one is shown */
 
 static uint64_t now_ns(void)
 {
@@ -28,6 +29,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct session *s,
     va_start(args, format);
     (void)vsnprintf(s->view.message, sizeof(s->view.message), format, args);
     va_end(args);
+    s->said_ns = now_ns();
 }
 
 void session_init(struct session *s, const char *path)
@@ -200,6 +202,9 @@ int session_look(struct session *s)
 {
     int err = look(s);
 
+    if (now_ns() - s->said_ns > MESSAGE_NS) {
+        s->view.message[0] = '\0';
+    }
     if (err == -EREMOTEIO) { /* the arena has just gone: the next look */
         return 0;
     }

@@ -15,6 +15,7 @@ struct session {
     struct connection connection;
     struct view view;
     uint64_t looked_ns;  /* when the figures were taken; 0: never */
+    uint64_t said_ns;    /* the message */
     uint64_t map_due_ns; /* maps cost the process time: see take_map() */
 };
 

@@ -64,7 +64,6 @@ static bool wait_for_key(struct session *s, int interval_ms)
 
     timeout(interval_ms);
     while ((key = getch()) != ERR) {
-        s->view.message[0] = '\0';
         if (key != KEY_RESIZE && !session_press(s, key)) {
             return false;
         }
