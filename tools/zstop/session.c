@@ -219,8 +219,9 @@ int session_look(struct session *s)
 
 /* --- keys --- */
 
+/* `budget`: the answer is the new one. */
 static void press_button(struct session *s, const char *command,
-                         const char *done)
+                         const char *done, bool budget)
 {
     struct answer a;
     int err = connection_ask(&s->connection, command, &a);
@@ -234,6 +235,10 @@ static void press_button(struct session *s, const char *command,
         say(s, "%.100s", a.text);
     } else {
         say(s, "%s", done);
+        if (budget) { /* for the next key, which may come before a look */
+            (void)snprintf(s->view.budget, sizeof(s->view.budget), "%s",
+                           a.text);
+        }
     }
     s->view.message[strcspn(s->view.message, "\n")] = '\0';
     free(a.text);
@@ -270,7 +275,7 @@ static void change_share(struct session *s, int direction)
     (void)snprintf(command, sizeof(command), "budget share=%ld max=%ld", share,
                    most > share ? most : share);
     (void)snprintf(done, sizeof(done), "share of a processor: %ld %%", share);
-    press_button(s, command, done);
+    press_button(s, command, done, true);
 }
 
 static void next_arena(struct session *s)
@@ -286,13 +291,13 @@ bool session_press(struct session *s, int key)
 {
     switch (key) {
     case 'c':
-        press_button(s, "kick", "the compactor looks now");
+        press_button(s, "kick", "the compactor looks now", false);
         break;
     case 'p':
-        press_button(s, "pause", "paused");
+        press_button(s, "pause", "paused", false);
         break;
     case 'r':
-        press_button(s, "resume", "the compactor goes on");
+        press_button(s, "resume", "the compactor goes on", false);
         break;
     case '+':
     case '=':
