@@ -19,6 +19,7 @@ static uint64_t headroom(struct zs_arena *a)
 
 static void note_outcome(struct zs_arena *a, bool gained)
 {
+    zs_count(gained ? &a->counters.success : &a->counters.fail);
     if (gained) {
         a->direct_failures = 0;
         return;
@@ -42,6 +43,7 @@ static void compact_a_little(struct zs_arena *a)
     struct zs_compact_result ignored = { 0 };
     struct zs_survey s;
 
+    zs_count(&a->counters.stall);
     a->direct_until_ns = zs_os.now_ns() + MOST_NS;
     a->pace.ending = false;
     a->pace.point_ctx = a;

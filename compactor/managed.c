@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "direct.h"
+#include "figures.h"
 #include "os.h"
 #include "pass.h"
 #include "policy.h"
@@ -51,14 +52,45 @@ static void take_budget(struct zs_managed *m)
                           memory_order_relaxed);
 }
 
+/* While memory is short no empty block is kept. */
+static uint64_t reserve_of(const struct zs_managed *m)
+{
+    return m->urgent ? 0 : zs_policy_reserve(&m->budget);
+}
+
+/* How near the limit is, and what that asks for. */
+static void look_at_limit(struct zs_managed *m, const struct zs_score *s)
+{
+    const struct zs_watermark_figures f = {
+        .limit_bytes = m->arena->budget.limit,
+        .footprint_bytes =
+            atomic_load_explicit(&m->arena->budget.used, memory_order_relaxed),
+        .idle_bytes = s->idle,
+        .reclaimable_bytes = zs_score_waste(s, 0),
+    };
+    struct zs_watermark_answer a = zs_watermarks_look(&m->marks, &f);
+    enum zs_pressure_level level = zs_watermarks_level(&a);
+
+    m->near_limit = zs_watermarks_want_work(a.state, m->near_limit);
+    m->urgent =
+        m->near_limit || m->shared->shortage.state.level > ZS_PRESSURE_LOW;
+    atomic_store_explicit(&m->level, (int)level, memory_order_relaxed);
+    set(&m->evict_bytes, level > ZS_PRESSURE_NONE ? a.evict_bytes : 0);
+    set(&m->footprint_bytes, s->footprint);
+}
+
 /* The score now, and the share that follows from it. */
 static void weigh(struct zs_managed *m, struct zs_score *s, bool working)
 {
     unsigned permille;
 
     zs_score_take(m->arena, s);
-    permille = zs_score_permille(s, zs_policy_reserve(&m->budget));
+    look_at_limit(m, s);
+    permille = zs_score_permille(s, reserve_of(m));
     m->share_percent = zs_policy_share(&m->budget, permille, working);
+    if (m->urgent && permille > 0) {
+        m->share_percent = m->budget.max_share_percent;
+    }
     set(&m->stats.waste_permille, permille);
     set(&m->stats.share_percent, m->share_percent);
 }
@@ -74,10 +106,14 @@ static void look_again(struct zs_managed *m)
 {
     struct zs_score s;
 
+    m->score_ns = zs_os.now_ns();
+    zs_shortage_look(&m->shared->shortage, m->score_ns, m->shared->tick_ns);
     take_budget(m);
     weigh(m, &s, true);
-    m->score_ns = zs_os.now_ns();
-    m->arena->pace.ending |= m->share_percent == 0 || is_called_off(m);
+    m->arena->pace.ending |=
+        m->share_percent == 0 || is_called_off(m) ||
+        zs_shortage_is_to_tell(&m->shared->shortage,
+                               (enum zs_pressure_level)m->level);
 }
 
 /* Processor time since the last point, in pause owed for it. */
@@ -185,10 +221,10 @@ static void run_whole_pass(struct zs_managed *m, uint32_t keep_blocks)
 static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
                                uint64_t passed_ns)
 {
-    uint64_t keep = zs_policy_keep(&m->budget, idle, passed_ns);
+    uint64_t keep = m->urgent ? 0 : zs_policy_keep(&m->budget, idle, passed_ns);
     uint32_t blocks = (uint32_t)(keep / ZS_BLOCK_BYTES);
 
-    set(&m->stats.reserve_bytes, zs_policy_reserve(&m->budget));
+    set(&m->stats.reserve_bytes, reserve_of(m));
     return blocks < m->arena->retain_blocks ? blocks : m->arena->retain_blocks;
 }
 
@@ -197,7 +233,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
                  bool grows)
 {
     struct zs_arena *a = m->arena;
-    uint64_t waste = zs_score_waste(s, zs_policy_reserve(&m->budget));
+    uint64_t waste = zs_score_waste(s, reserve_of(m));
     struct zs_score after;
 
     if (is_deferred(m, waste, now) && !is_set(&m->kicked)) {
@@ -251,6 +287,10 @@ static void set_wake_mark(struct zs_managed *m)
     uint64_t more = used / WAKE_SHARE;
 
     more = more > MIN_WAKE_BYTES ? more : MIN_WAKE_BYTES;
+    if (!m->near_limit && a->budget.limit != 0 &&
+        used + more > a->budget.limit - m->marks.low_bytes) {
+        more = a->budget.limit - m->marks.low_bytes - used;
+    }
     atomic_store_explicit(&a->wake_above, used + more, memory_order_relaxed);
 }
 
@@ -264,6 +304,7 @@ void zs_managed_look(struct zs_managed *m)
 
     count(&m->stats.looks, 1);
     count(&m->stats.wakes, woken);
+    set(&m->stats.pressure_level, (uint64_t)m->shared->shortage.state.level);
     m->cpu_ns = zs_os.thread_cpu_ns();
     take_budget(m);
     if (!is_set(&m->shared->paused)) {
@@ -285,6 +326,38 @@ bool zs_managed_is_due(const struct zs_managed *m, uint64_t now)
     return now >= m->due_ns || is_set(&m->kicked) || is_set(&m->arena->woken);
 }
 
+/* --- figures --- */
+
+void zs_managed_stats(const struct zs_managed *m,
+                      struct zs_compactor_stats *out)
+{
+#define READ_FIGURE(name, text)                                                \
+    out->name = atomic_load_explicit(&m->stats.name, memory_order_relaxed);
+    ZS_COMPACTOR_STATS(READ_FIGURE)
+#undef READ_FIGURE
+}
+
+static const struct zs_figure table[] = { ZS_COMPACTOR_STATS(ZS_FIGURE) };
+
+/* The compactor's part of the arena's statistics. */
+static void add_figures(void *ctx, struct zs_text *text, bool as_json)
+{
+    const struct zs_managed *m = ctx;
+    const struct zs_label labels[] = { { "arena", m->arena->name },
+                                       { NULL, NULL } };
+    struct zs_compactor_stats stats;
+
+    zs_managed_stats(m, &stats);
+    if (as_json) {
+        zs_figures_add_json(text, table, ZS_FIGURES_LEN(table),
+                            (const uint64_t *)&stats);
+    } else {
+        zs_figures_add_metrics(text, "zspool_compactor_", table,
+                               ZS_FIGURES_LEN(table), labels,
+                               (const uint64_t *)&stats);
+    }
+}
+
 /* --- ends --- */
 
 static bool claim(struct zs_arena *a, struct zs_compactor_shared *shared)
@@ -300,6 +373,14 @@ static bool claim(struct zs_arena *a, struct zs_compactor_shared *shared)
     return claimed;
 }
 
+/* Marks are for arenas that have a limit. */
+static bool set_watermarks(struct zs_managed *m, const struct zs_arena *a,
+                           const struct zs_compactor_shared *shared)
+{
+    return a->budget.limit == 0 ||
+           zs_watermarks_set(shared->marks, a->budget.limit, &m->marks);
+}
+
 int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
                       struct zs_managed **out)
 {
@@ -307,6 +388,10 @@ int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
 
     if (!m) {
         return -ENOMEM;
+    }
+    if (!set_watermarks(m, a, shared)) {
+        zs_os.free(m);
+        return -EINVAL;
     }
     if (!claim(a, shared)) {
         zs_os.free(m);
@@ -320,6 +405,7 @@ int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
     m->budget = shared->budget;
     zs_lock_release(&shared->lock);
     set_wake_mark(m);
+    zs_set_compactor_stats(a, add_figures, m);
     /* release: pairs with zs_arena_try_direct() */
     atomic_store_explicit(&a->direct, zs_direct_compact, memory_order_release);
     *out = m;
@@ -331,6 +417,7 @@ void zs_managed_destroy(struct zs_managed *m)
     struct zs_arena *a = m->arena;
 
     atomic_store_explicit(&a->direct, NULL, memory_order_relaxed);
+    zs_set_compactor_stats(a, NULL, NULL);
     zs_lock_acquire(&a->lock);
     a->waker = NULL;
     zs_lock_release(&a->lock);

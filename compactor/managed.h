@@ -30,6 +30,8 @@
 
 #include "page.h"
 #include "score.h"
+#include "shortage.h"
+#include "watermarks.h"
 #include "zspool/compactor.h"
 
 /* What all arenas of a compactor share. */
@@ -37,7 +39,9 @@ struct zs_compactor_shared {
     sem_t wake; /* posted: there may be something to do */
     struct zs_lock lock;
     struct zs_compact_budget budget; /* guarded by lock; complete */
-    uint64_t tick_ns;                /* set once */
+    uint64_t tick_ns;                /* set once, as are the next */
+    struct zs_watermarks marks;      /* as given: 0 is the default */
+    struct zs_shortage shortage;     /* the thread's own */
     _Atomic bool stop, paused;       /* relaxed: asked for at points */
 };
 
@@ -53,6 +57,13 @@ struct zs_managed {
     uint64_t deferred_until_ns;
     uint64_t deferred_waste;         /* of the pass that gained nothing */
     struct zs_compact_budget budget; /* the copy in use */
+    struct zs_watermarks marks;      /* set once; all 0 without a limit */
+    bool near_limit;                 /* below low, and high is not reached */
+    bool urgent;                     /* memory is short: work at any mark */
+
+    /* for the embedder: relaxed, written at looks */
+    _Atomic int level;
+    _Atomic uint64_t evict_bytes, footprint_bytes;
 
     /* of the pass in progress */
     uint64_t point_ns, score_ns; /* when last looked at the clock, the score */
@@ -67,7 +78,8 @@ struct zs_managed {
     } stats;
 };
 
-/* -EBUSY: the arena has a compactor. -ENOMEM */
+/* -EBUSY: the arena has a compactor. -EINVAL: its limit is below the marks.
+ * -ENOMEM */
 int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
                       struct zs_managed **out);
 /* May wait for a pass. Nobody looks at it any more. */
@@ -78,6 +90,10 @@ bool zs_managed_is_due(const struct zs_managed *m, uint64_t now);
 
 /* Take the score, work if there is something to gain, say when it is due. */
 void zs_managed_look(struct zs_managed *m);
+
+/* The figures as they are now. */
+void zs_managed_stats(const struct zs_managed *m,
+                      struct zs_compactor_stats *out);
 
 /* Sleep, until `until_ns` or until the semaphore is posted. */
 void zs_compactor_sleep(struct zs_compactor_shared *shared, uint64_t until_ns);

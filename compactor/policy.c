@@ -88,8 +88,8 @@ uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n)
     return resident > live ? resident - live : 0;
 }
 
-#define DEFAULT_LOW_PERCENT 3u
-#define DEFAULT_HIGH_PERCENT 5u
+#define DEFAULT_LOW_PERCENT 1u
+#define DEFAULT_HIGH_PERCENT 2u
 #define DEFAULT_SHARE_PERCENT 5u
 #define DEFAULT_RESERVE_BYTES (UINT64_C(2) * ZS_BLOCK_BYTES)
 #define DEFAULT_DECAY_NS UINT64_C(500000000)

@@ -20,7 +20,6 @@
 #include "rcu.h"
 
 #define DEFAULT_TICK_NS UINT64_C(500000000)
-#define FOREVER UINT64_MAX
 
 struct zs_compactor {
     struct zs_compactor_shared shared;
@@ -42,13 +41,13 @@ static bool is_leaving(const struct zs_managed *m)
 
 /* --- the thread --- */
 
-/* One that is due, marked busy; else when the first one is. */
+/* One that is due, marked busy; else when the first one is, or the tick. */
 static struct zs_managed *take_due(struct zs_compactor *c, uint64_t *next_ns)
 {
     uint64_t now = zs_os.now_ns();
     struct zs_managed *m;
 
-    *next_ns = FOREVER;
+    *next_ns = c->shared.shortage.next_ns;
     zs_lock_acquire(&c->shared.lock);
     for (m = c->arenas; m; m = m->next) {
         if (!is_leaving(m) && zs_managed_is_due(m, now)) {
@@ -76,6 +75,43 @@ static void forget_posts(struct zs_compactor *c)
     }
 }
 
+/* What the arenas say together: the worst, and all that is missing. */
+static enum zs_pressure_level ask_arenas(struct zs_compactor *c, uint64_t *want,
+                                         uint64_t *footprint)
+{
+    int worst = ZS_PRESSURE_NONE;
+
+    *want = 0;
+    *footprint = 0;
+    zs_lock_acquire(&c->shared.lock);
+    for (struct zs_managed *m = c->arenas; m; m = m->next) {
+        int level = atomic_load_explicit(&m->level, memory_order_relaxed);
+
+        worst = level > worst ? level : worst;
+        *want += atomic_load_explicit(&m->evict_bytes, memory_order_relaxed);
+        *footprint +=
+            atomic_load_explicit(&m->footprint_bytes, memory_order_relaxed);
+    }
+    zs_lock_release(&c->shared.lock);
+    return (enum zs_pressure_level)worst;
+}
+
+/* Once a tick, kicks or not. What the embedder frees is compacted after it. */
+static void look_at_system(struct zs_compactor *c)
+{
+    struct zs_shortage *s = &c->shared.shortage;
+    uint64_t want, footprint;
+    enum zs_pressure_level arenas;
+
+    zs_shortage_look(s, zs_os.now_ns(), c->shared.tick_ns);
+    if (s->looked) {
+        arenas = ask_arenas(c, &want, &footprint);
+        if (zs_shortage_tell(s, arenas, want, footprint)) {
+            zs_compactor_kick(c);
+        }
+    }
+}
+
 static void *run(void *arg)
 {
     struct zs_compactor *c = arg;
@@ -85,6 +121,7 @@ static void *run(void *arg)
         struct zs_managed *m;
 
         forget_posts(c);
+        look_at_system(c);
         m = take_due(c, &next_ns);
         if (m) {
             zs_managed_look(m);
@@ -108,6 +145,12 @@ static int init(struct zs_compactor *c, const struct zs_compactor_config *cfg)
         return err;
     }
     c->shared.tick_ns = cfg->tick_ns ? cfg->tick_ns : DEFAULT_TICK_NS;
+    c->shared.marks = (struct zs_watermarks){
+        cfg->min_bytes,
+        cfg->low_bytes,
+        cfg->high_bytes,
+    };
+    zs_shortage_init(&c->shared.shortage, cfg);
     sem_init(&c->shared.wake, 0, 0);
     zs_lock_init(&c->shared.lock, ZS_RANK_COMPACTOR);
     pthread_cond_init(&c->idle, NULL);
@@ -160,6 +203,10 @@ void zs_compactor_stop(struct zs_compactor *c)
         return;
     }
     zs_may_wait(__func__);
+    if (pthread_equal(pthread_self(), c->thread)) {
+        zs_misuse(__func__, "called by the compactor's own thread", 0,
+                  "it would wait for itself");
+    }
     zs_lock_acquire(&c->shared.lock);
     atomic_store_explicit(&c->shared.stop, true, memory_order_relaxed);
     (void)sem_post(&c->shared.wake);
@@ -289,6 +336,8 @@ bool zs_compactor_is_paused(const struct zs_compactor *c)
     return atomic_load_explicit(&c->shared.paused, memory_order_relaxed);
 }
 
+/* --- figures --- */
+
 int zs_compactor_stats(struct zs_compactor *c, struct zs_arena *arena,
                        struct zs_compactor_stats *out)
 {
@@ -297,10 +346,7 @@ int zs_compactor_stats(struct zs_compactor *c, struct zs_arena *arena,
     zs_lock_acquire(&c->shared.lock);
     m = find_locked(c, arena);
     if (m) {
-#define READ_FIGURE(name, text)                                                \
-    out->name = atomic_load_explicit(&m->stats.name, memory_order_relaxed);
-        ZS_COMPACTOR_STATS(READ_FIGURE)
-#undef READ_FIGURE
+        zs_managed_stats(m, out);
     }
     zs_lock_release(&c->shared.lock);
     return m ? 0 : -ENOENT;

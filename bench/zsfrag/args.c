@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "load.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define DEFAULT_ALLOCATORS "zspool,jemalloc,glibc"
@@ -21,6 +22,7 @@ static char *const default_paths[] = { "/usr/lib", "/usr/share", NULL };
 
 static const char help[] =
     "Usage: zsfrag [OPTION]... [PATH]...\n"
+    "       zsfrag --workload LIST [OPTION]...\n"
     "Store real files as compressed values, free a random share of them, and\n"
     "show how much memory each allocator still keeps.\n"
     "\n"
@@ -39,6 +41,19 @@ static const char help[] =
     "  --seed N           choice of the values that are freed [1]\n"
     "  --json             one object per allocator and line\n"
     "  --help             this text\n"
+    "\n"
+    "Or keep plain objects, of sizes that change, in them:\n"
+    "\n"
+    "  --workload LIST    of W1 to W8 (RAMCloud, FAST '14, table 2), redis\n"
+    "                     (a cache of 100 MiB) and tide (live data that\n"
+    "                     doubles and halves)\n"
+    "  --live-mib N       requested bytes of the objects that live [512;\n"
+    "                     redis: 100]; tide: the most of them\n"
+    "  --rest-seconds N   pause before the last look [2]; tide: and after\n"
+    "                     each change [4]\n"
+    "  --series FILE      their course in time, as CSV\n"
+    "\n"
+    "There zspool runs with its compactor at the defaults.\n"
     "\n"
     "PATH is a file or a directory; a symbolic link is followed only when it\n"
     "is named here. Directories are read in sorted order, on one file system,\n"
@@ -92,6 +107,35 @@ static bool parse_allocators(const char *list, struct args *args)
     args->n_allocators = 0;
     while (ok && rest != NULL) {
         ok = add_allocator(strsep(&rest, ","), args);
+    }
+    free(copy);
+    return ok;
+}
+
+static bool add_load(const char *name, struct args *args)
+{
+    const struct load_shape *shape = load_find(name);
+
+    if (shape == NULL) {
+        warnx("unknown workload '%s'", name);
+        return false;
+    }
+    if (args->n_loads == MAX_LOADS) {
+        warnx("too many workloads: at most %d", MAX_LOADS);
+        return false;
+    }
+    args->loads[args->n_loads++] = shape;
+    return true;
+}
+
+static bool parse_loads(const char *list, struct args *args)
+{
+    char *copy = strdup(list), *rest = copy;
+    bool ok = copy != NULL;
+
+    args->n_loads = 0;
+    while (ok && rest != NULL) {
+        ok = add_load(strsep(&rest, ","), args);
     }
     free(copy);
     return ok;
@@ -173,6 +217,10 @@ static const struct option options[] = {
     { "free", required_argument, NULL, 'f' },
     { "limit-mib", required_argument, NULL, 'l' },
     { "seed", required_argument, NULL, 's' },
+    { "workload", required_argument, NULL, 'w' },
+    { "live-mib", required_argument, NULL, 'm' },
+    { "rest-seconds", required_argument, NULL, 'r' },
+    { "series", required_argument, NULL, 'S' },
     { "json", no_argument, NULL, 'j' },
     { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
@@ -199,6 +247,17 @@ static bool parse_one(int option, struct args *args)
         return true;
     case 's':
         return parse_number("--seed", optarg, 0, UINT64_MAX, &args->seed);
+    case 'w':
+        return parse_loads(optarg, args);
+    case 'm':
+        return parse_number("--live-mib", optarg, 1, 65536, &args->live_mib);
+    case 'r':
+        args->has_rest = true;
+        return parse_number("--rest-seconds", optarg, 0, 3600,
+                            &args->rest_seconds);
+    case 'S':
+        args->series = optarg;
+        return true;
     case 'j':
         args->json = true;
         return true;
@@ -207,8 +266,38 @@ static bool parse_one(int option, struct args *args)
     }
 }
 
+/* Options that mean nothing together are mistakes. `seen` has the letters of
+ * those that are there. */
+static bool is_sensible(const struct args *args, const char *seen,
+                        const char *path)
+{
+    static const char of_values[] = "cufl", of_loads[] = "mrS";
+    bool loads = args->n_loads > 0;
+
+    for (const struct option *o = options; o->name != NULL; o++) {
+        if (strchr(seen, o->val) != NULL &&
+            strchr(loads ? of_values : of_loads, o->val) != NULL) {
+            warnx("--%s is only for runs with%s --workload", o->name,
+                  loads ? "out" : "");
+            return false;
+        }
+    }
+    if (loads && path != NULL) {
+        warnx("'%s': a workload reads no files", path);
+        return false;
+    }
+    return true;
+}
+
+static int usage_error(void)
+{
+    fputs("Try 'zsfrag --help'.\n", stderr);
+    return EXIT_USAGE;
+}
+
 int args_parse(int argc, char **argv, struct args *out)
 {
+    char seen[128] = "";
     int option;
 
     *out = (struct args){ .seed = 1, .codec = CODEC_LZ4, .unit = UNIT_PAGE };
@@ -221,9 +310,14 @@ int args_parse(int argc, char **argv, struct args *out)
             return fputs(help, stdout) < 0 ? EXIT_BAD : EXIT_OK;
         }
         if (!parse_one(option, out)) {
-            fputs("Try 'zsfrag --help'.\n", stderr);
-            return EXIT_USAGE;
+            return usage_error();
         }
+        if (strchr(seen, option) == NULL) {
+            seen[strlen(seen)] = (char)option;
+        }
+    }
+    if (!is_sensible(out, seen, argv[optind])) {
+        return usage_error();
     }
     out->paths = argv + optind;
     if (*out->paths == NULL) {

@@ -8,11 +8,13 @@
 
 #define MAX_STEPS 17 /* the full pool and 16 shares */
 #define MAX_ALLOCATORS 16
+#define MAX_LOADS 16
 
 enum codec_id { CODEC_LZ4, CODEC_ZSTD, CODEC_NONE };
 enum unit { UNIT_PAGE, UNIT_LINE };
 
 struct backend;
+struct load_shape;
 
 struct args {
     const struct backend *allocators[MAX_ALLOCATORS];
@@ -25,6 +27,13 @@ struct args {
     uint64_t seed;
     bool json;
     char *const *paths; /* ends with NULL */
+    /* --workload: then nothing above but allocators, seed and json */
+    const struct load_shape *loads[MAX_LOADS];
+    unsigned n_loads;
+    uint64_t live_mib; /* 0: as the workload has it */
+    bool has_rest;     /* likewise */
+    uint64_t rest_seconds;
+    const char *series; /* NULL: none */
 };
 
 /* Exit statuses. */

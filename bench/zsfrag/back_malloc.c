@@ -162,8 +162,8 @@ static int compact_tcmalloc(void *self)
 }
 
 #define BLOCK_CALLS                                                            \
-    .ref_bytes = 8, .prepare = prepare, .open = open_blocks, .put = put,       \
-    .get = get, .drop = drop
+    .ref_bytes = 8, .objects = &objects_malloc, .prepare = prepare,            \
+    .open = open_blocks, .put = put, .get = get, .drop = drop
 
 const struct backend back_glibc = {
     .name = "glibc",

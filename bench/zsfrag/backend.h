@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "objects.h"
 #include "plan.h"
 
 struct backend {
@@ -27,6 +28,9 @@ struct backend {
     const char *preload_env;
     /* Needs a zram device. */
     bool is_zram;
+
+    /* Plain ones, for workloads; NULL: it has none. */
+    const struct objects *objects;
 
     /* Is this allocator really the one of this process? */
     bool (*is_in_use)(void);

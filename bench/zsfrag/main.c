@@ -6,7 +6,6 @@
  * other and prints what they say. README.md has the files in reading order.
  */
 #include <err.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +13,8 @@
 
 #include "args.h"
 #include "input.h"
+#include "load_run.h"
+#include "loads.h"
 #include "plan.h"
 #include "progress.h"
 #include "report.h"
@@ -30,39 +31,6 @@ static bool read_head(int fd, struct plan *out)
     return true;
 }
 
-static int exit_status(const struct outcome *outcomes, unsigned n)
-{
-    unsigned n_done = 0;
-    int status = EXIT_OK;
-
-    for (unsigned i = 0; i < n; i++) {
-        const struct outcome *o = &outcomes[i];
-        n_done += o->kind == RUN_DONE;
-        if (o->kind == RUN_FAILED) {
-            warnx("%s failed: %s", o->back->name, o->why);
-            status = EXIT_BAD;
-        }
-        if (o->result.n_corrupt > 0) {
-            warnx("%s: %" PRIu64 " values came back changed", o->back->name,
-                  o->result.n_corrupt);
-            status = EXIT_BAD;
-        }
-    }
-    if (n_done == 0) {
-        warnx("no allocator could be run");
-        return EXIT_BAD;
-    }
-    return status;
-}
-
-/* The signal does what it would have done. */
-static _Noreturn void end_by_signal(int number)
-{
-    signal(number, SIG_DFL);
-    raise(number);
-    _exit(EXIT_BAD);
-}
-
 static int run_all(const struct args *args, const struct input *input,
                    int plan_fd)
 {
@@ -76,11 +44,15 @@ static int run_all(const struct args *args, const struct input *input,
     if (!args->json) {
         report_input(args, input->kept_bytes, input->n_spans, &head);
     }
-    const struct job job = { args, plan_fd, input->fd, head.n_pieces };
+    const struct job job = { .args = args,
+                             .plan_fd = plan_fd,
+                             .data_fd = input->fd,
+                             .option = WORKER_OPTION,
+                             .n_pieces = head.n_pieces };
     for (unsigned i = 0; i < args->n_allocators; i++) {
         spawn_run(args->allocators[i], &job, &outcomes[i]);
         if (spawn_stopped != 0) {
-            end_by_signal(spawn_stopped);
+            spawn_end_by_signal();
         }
         if (args->json) {
             report_json(&outcomes[i], args);
@@ -93,7 +65,7 @@ static int run_all(const struct args *args, const struct input *input,
         warn("standard output");
         return EXIT_BAD;
     }
-    return exit_status(outcomes, args->n_allocators);
+    return outcomes_exit_status(outcomes, args->n_allocators);
 }
 
 static int work(const struct args *args)
@@ -123,6 +95,12 @@ int main(int argc, char **argv)
          (argc == WORKER_ARGC && strcmp(argv[1], WORKER_OPTION) == 0))) {
         run_worker(argv);
     }
+    if (argc == WORKER_ARGC && strcmp(argv[1], LOAD_WORKER_OPTION) == 0) {
+        load_worker(argv);
+    }
     int status = args_parse(argc, argv, &args);
-    return status >= 0 ? status : work(&args);
+    if (status >= 0) {
+        return status;
+    }
+    return args.n_loads > 0 ? loads_run(&args) : work(&args);
 }

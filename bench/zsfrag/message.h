@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "args.h"
+#include "load.h"
 
 /* Two things measured in turn on the same values; MB of values a second. */
 struct speed {
@@ -52,7 +53,9 @@ struct message {
     enum message_kind kind;
     uint64_t done, total; /* MSG_PROGRESS */
     char text[160];       /* MSG_PROGRESS: the stage; MSG_FAILED: why */
-    struct result result; /* MSG_RESULT */
+    /* MSG_RESULT: one of them */
+    struct result result;
+    struct load_result load;
 };
 _Static_assert(sizeof(struct message) <= PIPE_BUF, "written in one piece");
 

@@ -17,7 +17,7 @@ static int64_t released_bytes(const struct step *s)
     return (int64_t)s->footprint_before - (int64_t)s->footprint;
 }
 
-static void json_string(const char *s)
+void report_json_string(const char *s)
 {
     putchar('"');
     for (; *s != '\0'; s++) {
@@ -79,14 +79,14 @@ static void json_result(const struct result *r, unsigned ref_bytes)
 void report_json(const struct outcome *o, const struct args *args)
 {
     printf("{\"allocator\":");
-    json_string(o->back->name);
+    report_json_string(o->back->name);
     if (o->kind == RUN_DONE) {
         printf(",\"codec\":\"%s\",\"unit\":\"%s\"", codec_name(args->codec),
                unit_name(args->unit));
         json_result(&o->result, o->back->ref_bytes);
     } else {
         printf(o->kind == RUN_MISSING ? ",\"missing\":" : ",\"failed\":");
-        json_string(o->why);
+        report_json_string(o->why);
     }
     puts("}");
     fflush(stdout);

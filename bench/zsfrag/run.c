@@ -189,23 +189,34 @@ static void start(struct run *run, int plan_fd, int data_fd, int device)
     }
 }
 
+void run_start(struct run *run, char **argv)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    run->back = backend_find(argv[2]);
+    if (run->back == NULL) {
+        _exit(EXIT_USAGE);
+    }
+    if (strcmp(argv[1], PROBE_OPTION) == 0) {
+        _exit(run->back->is_in_use() ? EXIT_OK : EXIT_BAD);
+    }
+    run->pipe = atoi(argv[5]);
+    if (!run->back->is_in_use()) {
+        run_fail(run, "the preloaded library is not in use", ENOSYS);
+    }
+}
+
+_Noreturn void run_end(const struct run *run, const struct message *m)
+{
+    send_message(run, m);
+    _exit(EXIT_OK);
+}
+
 _Noreturn void run_worker(char **argv)
 {
     static struct run run;
     struct message m = { .kind = MSG_RESULT };
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    run.back = backend_find(argv[2]);
-    if (run.back == NULL) {
-        _exit(EXIT_USAGE);
-    }
-    if (strcmp(argv[1], PROBE_OPTION) == 0) {
-        _exit(run.back->is_in_use() ? EXIT_OK : EXIT_BAD);
-    }
-    run.pipe = atoi(argv[5]);
-    if (!run.back->is_in_use()) {
-        run_fail(&run, "the preloaded library is not in use", ENOSYS);
-    }
+    run_start(&run, argv);
     start(&run, atoi(argv[3]), atoi(argv[4]), atoi(argv[6]));
 
     run.result.n_values = run.plan->n_pieces;
@@ -214,6 +225,5 @@ _Noreturn void run_worker(char **argv)
         one_step(&run, run.plan->freed[i]);
     }
     m.result = run.result;
-    send_message(&run, &m);
-    _exit(EXIT_OK);
+    run_end(&run, &m);
 }

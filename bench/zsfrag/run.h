@@ -47,6 +47,10 @@ _Noreturn void run_worker(char **argv);
 /* Only look whether the allocator is there: exit status 0 or 1. */
 #define PROBE_OPTION "--probe-worker"
 
+/* What every worker does first, and last. */
+void run_start(struct run *run, char **argv);
+_Noreturn void run_end(const struct run *run, const struct message *m);
+
 /* Report why and end the worker. */
 _Noreturn void run_fail(const struct run *run, const char *what, int err);
 /* Some work is done, in values. */

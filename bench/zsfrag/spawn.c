@@ -9,8 +9,10 @@
  */
 #include "spawn.h"
 
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,13 @@ void spawn_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     sigaction(SIGPIPE, &ignore, NULL); /* a device may have to be removed */
+}
+
+_Noreturn void spawn_end_by_signal(void)
+{
+    signal(spawn_stopped, SIG_DFL);
+    raise(spawn_stopped);
+    _exit(EXIT_BAD);
 }
 
 /* In the child. */
@@ -136,9 +145,14 @@ static pid_t start(const struct backend *back, const struct job *job,
                    const char *preload, int device, int *from_worker)
 {
     char plan[16], data[16], to_parent[16], number[16];
-    char *const argv[] = { "zsfrag", WORKER_OPTION, (char *)back->name,
-                           plan,     data,          to_parent,
-                           number,   NULL };
+    char *const argv[] = { "zsfrag",
+                           (char *)job->option,
+                           (char *)back->name,
+                           plan,
+                           data,
+                           to_parent,
+                           number,
+                           NULL };
     int ends[2];
 
     if (pipe(ends) != 0) {
@@ -173,6 +187,7 @@ static void listen_to(int from_worker, struct outcome *out)
         } else if (m.kind == MSG_RESULT) {
             out->kind = RUN_DONE;
             out->result = m.result;
+            out->load = m.load;
         } else {
             memcpy(out->why, m.text, sizeof(out->why));
         }
@@ -204,6 +219,33 @@ static void run_worker_process(const struct backend *back,
     }
 }
 
+int outcomes_exit_status(const struct outcome *outcomes, unsigned n)
+{
+    unsigned n_done = 0;
+    int status = EXIT_OK;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct outcome *o = &outcomes[i];
+        uint64_t n_corrupt = o->result.n_corrupt + o->load.n_corrupt;
+
+        n_done += o->kind == RUN_DONE;
+        if (o->kind == RUN_FAILED) {
+            warnx("%s failed: %s", o->back->name, o->why);
+            status = EXIT_BAD;
+        }
+        if (n_corrupt > 0) {
+            warnx("%s: %" PRIu64 " values came back changed", o->back->name,
+                  n_corrupt);
+            status = EXIT_BAD;
+        }
+    }
+    if (n_done == 0) {
+        warnx("no allocator could be run");
+        return EXIT_BAD;
+    }
+    return status;
+}
+
 void spawn_run(const struct backend *back, const struct job *job,
                struct outcome *out)
 {
@@ -212,6 +254,11 @@ void spawn_run(const struct backend *back, const struct job *job,
     int device;
 
     *out = (struct outcome){ .back = back, .kind = RUN_MISSING };
+    if (job->n_pieces == 0 && back->objects == NULL) {
+        snprintf(out->why, sizeof(out->why), "it has no plain objects");
+        progress_end(back->name, "missing", 0);
+        return;
+    }
     if (!find_preload(back, &preload, out->why, sizeof(out->why)) ||
         !find_device(back, job, &device, out->why, sizeof(out->why))) {
         progress_end(back->name, "missing", 0);

@@ -28,6 +28,7 @@
 #include "zspool/arena.h"
 #include "zspool/export.h"
 #include "zspool/movable_ops.h"
+#include "zspool/pressure.h"
 
 ZS_BEGIN_DECLS
 
@@ -200,8 +201,8 @@ struct zs_compactor; /* opaque */
  * it is the greatest. It pauses between steps, so that work comes as a trickle.
  */
 struct zs_compact_budget {
-    unsigned low_percent;       /**< low mark, of resident memory. 0: 3 */
-    unsigned high_percent;      /**< high mark, not below the low one. 0: 5 */
+    unsigned low_percent;       /**< low mark, of resident memory. 0: 1 */
+    unsigned high_percent;      /**< high mark, not below the low one. 0: 2 */
     unsigned share_percent;     /**< of one processor. 1..100, 0: 5 */
     unsigned max_share_percent; /**< not below share_percent. 0: 100 */
 
@@ -227,6 +228,16 @@ struct zs_compactor_config {
     /** Time between looks. 0: 500 ms. */
     uint64_t tick_ns;
     struct zs_compact_budget budget;
+
+    /** Told when memory is short, by the system or by an arena's limit; may be
+     *  NULL. zspool/pressure.h says what it may do. */
+    zs_pressure_fn *pressure;
+    void *pressure_ctx;
+    /** Watermarks of arenas that have a limit, in bytes that are free below it,
+     *  with the kernel's meaning: below low the thread works at its greatest
+     *  share until high is reached; below min memory counts as short
+     *  (ZS_PRESSURE_HIGH). 0: from the limit, docs/pressure.md says how. */
+    uint64_t min_bytes, low_bytes, high_bytes;
 };
 
 /**
@@ -260,6 +271,7 @@ zs_compactor_start(struct zs_arena *arena,
  * Look after one more arena. Any thread, any time.
  *
  * @retval 0        it does
+ * @retval -EINVAL  its limit is below the watermarks of the settings
  * @retval -EBUSY   the arena has a compactor, this or another
  * @retval -ENOMEM  no memory
  */
@@ -305,16 +317,17 @@ ZS_API bool zs_compactor_is_paused(const struct zs_compactor *compactor);
 ZS_API void zs_compactor_stop(struct zs_compactor *compactor);
 
 #define ZS_COMPACTOR_STATS(X)                                                  \
-    X(looks, "times that the arena's figures were looked at")                  \
-    X(passes, "passes begun")                                                  \
-    X(passes_ended_early, "of those, ended before they were through")          \
-    X(passes_deferred, "passes left out because the last ones gained nothing") \
-    X(wakes, "looks because memory was taken")                                 \
-    X(cpu_ns, "processor time of the thread for this arena")                   \
-    X(paused_ns, "time that passes have paused")                               \
-    X(share_percent, "share of a processor of the last look, 0: no work")      \
+    X(looks, "times that the arena's figures were looked at, ever")            \
+    X(wakes, "of those, because memory was taken, ever")                       \
+    X(passes, "passes begun, ever")                                            \
+    X(passes_ended_early, "of those, ended before they were through, ever")    \
+    X(passes_deferred, "left out, for the last ones gained nothing, ever")     \
+    X(cpu_ns, "processor time of the thread for this arena, ever")             \
+    X(paused_ns, "time that passes have paused, ever")                         \
+    X(share_percent, "share of a processor at the last look, 0: no work")      \
     X(waste_permille, "waste at the last look, in thousandths of resident")    \
-    X(reserve_bytes, "memory of empty pageblocks that is kept")
+    X(reserve_bytes, "memory of empty pageblocks that is kept")                \
+    X(pressure_level, "how short memory was last: enum zs_pressure_level")
 
 #define ZS_COMPACTOR_FIELD_(name, text) uint64_t name;
 struct zs_compactor_stats {

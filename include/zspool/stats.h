@@ -85,7 +85,9 @@ struct zs_arena;
 /** How long things took, in nanoseconds. */
 #define ZS_ARENA_HISTOGRAMS(X)                                                 \
     X(reader_delay, "what memory has waited for its readers")                  \
-    X(alloc_wait, "what allocations have waited for a lock or for memory")
+    X(alloc_wait, "what allocations have waited for a lock or for memory")     \
+    X(step, "what a mover has held a lock, or a zspage closed to writers")     \
+    X(step_switched, "the same, of steps that lost the processor meanwhile")
 
 #define ZS_STATS_FIELD_(name, text) uint64_t name;
 struct zs_arena_stats {
@@ -148,7 +150,8 @@ ZS_API void zs_compact_stats(struct zs_arena *arena,
  * last read section it had to wait for. alloc_wait: a value for each time that
  * an allocation, a replace or a resize found the lock of its size class taken,
  * had memory populated, or scraped some together at the limit. Those that meet
- * none of it look at no clock and are not counted.
+ * none of it look at no clock and are not counted. step, step_switched: a value
+ * for each step of a compaction, in one or the other.
  */
 ZS_API void zs_arena_histograms(struct zs_arena *arena,
                                 struct zs_arena_histograms *out);

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "os.h"
+#include "probe.h"
 
 /* Longer than any step should be, shorter than what a context switch takes
  * away: only steps that long ask whether they met one. */
@@ -52,12 +53,10 @@ void zs_step_end(void)
 {
     struct zs_pace *p = zs_step_clock.pace;
     uint64_t took = zs_os.now_ns() - zs_step_clock.begin_ns;
+    bool switched = took > LONG_STEP_NS && was_switched(p);
 
-    if (took > LONG_STEP_NS && was_switched(p)) {
-        zs_histogram_add(&p->steps_switched, took);
-    } else {
-        zs_histogram_add(&p->steps, took);
-    }
+    zs_histogram_add(switched ? &p->steps_switched : &p->steps, took);
+    ZS_PROBE2(step, took, switched);
 }
 
 bool zs_step_is_over(void)

@@ -12,7 +12,7 @@
 #include <sys/sdt.h>
 #define ZS_PROBE2(name, a, b) DTRACE_PROBE2(zspool, name, a, b)
 #else
-#define ZS_PROBE2(name, a, b) ((void)sizeof(a), (void)sizeof(b))
+#define ZS_PROBE2(name, a, b) ((void)(a), (void)(b))
 #endif
 
 #endif /* ZS_LIB_PROBE_H */

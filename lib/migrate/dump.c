@@ -100,9 +100,7 @@ static char letter_of_block(const struct zs_shown_block *s)
     if (s->is_blocked) {
         return '!';
     }
-    return s->block.n_used == ZS_BLOCK_PAGES
-               ? '#'
-               : (char)('0' + s->block.n_used * 10u / ZS_BLOCK_PAGES);
+    return "0123456789#"[s->block.n_used * 10u / ZS_BLOCK_PAGES];
 }
 
 static void print_blocks(struct zs_arena *a, int fd)
@@ -143,11 +141,10 @@ static char letter_of_page(uint32_t word)
     if (type > ZS_PAGE_TYPE_MAX) {
         return '!';
     }
-    return (char)((zs_word_is(word, ZS_PAGE_OWNED) ||
-                           zs_word_is(word, ZS_PAGE_MOVABLE)
-                       ? 'a'
-                       : 'A') +
-                  (type - 1) % 26);
+    if (zs_word_is(word, ZS_PAGE_OWNED) || zs_word_is(word, ZS_PAGE_MOVABLE)) {
+        return "abcdefghijklmnopqrstuvwxyz"[(type - 1) % 26];
+    }
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[(type - 1) % 26];
 }
 
 static void print_pages_of(const struct zs_shown_block *s, int fd)
@@ -178,7 +175,8 @@ static void print_pages(struct zs_arena *a, int fd)
         const char *name = zs_page_type_name(a, (zs_page_type_t)t);
 
         if (*name) {
-            dprintf(fd, "%c %s\n", (char)('a' + (t - 1) % 26), name);
+            dprintf(fd, "%c %s\n", "abcdefghijklmnopqrstuvwxyz"[(t - 1) % 26],
+                    name);
         }
     }
     dprintf(fd, ". free  , waits for readers  ! retired  capital: being "

@@ -210,4 +210,6 @@ void zs_arena_histograms(struct zs_arena *a, struct zs_arena_histograms *out)
 {
     zs_histogram_read(&a->grace.delays, &out->reader_delay);
     zs_histogram_read(&a->alloc_waits, &out->alloc_wait);
+    zs_histogram_read(&a->pace.steps, &out->step);
+    zs_histogram_read(&a->pace.steps_switched, &out->step_switched);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "zspool/balloon.h"
+#include "zspool/compactor.h"
 #include "zspool/stats.h"
 
 static void print_figure(const char *prefix, const char *name, const char *text)
@@ -26,6 +27,7 @@ static void print_head(const char *what)
 #define COMPACT(name, text) print_figure("zspool_", #name, text);
 #define POOL(name, text) print_figure("zspool_pool_", #name, text);
 #define BALLOON(name, text) print_figure("zspool_balloon_", #name, text);
+#define COMPACTOR(name, text) print_figure("zspool_compactor_", #name, text);
 #define HISTOGRAM(name, text)                                                  \
     printf("| `%s` | `zspool_%s_seconds` | histogram | %s |\n", #name, #name,  \
            text);
@@ -42,6 +44,8 @@ int main(void)
     print_head("**balloons** (`zs_balloon_stats()`), labels `arena`, "
                "`balloon`:");
     ZS_BALLOON_STATS(BALLOON)
+    print_head("**compactor** (`zs_compactor_stats()`), label `arena`:");
+    ZS_COMPACTOR_STATS(COMPACTOR)
     print_head("**types**, labels `arena`, `type`, `number`:");
     print_figure("zspool_", "type_pages", "pages in use of a page type");
     print_head("**histograms** (`zs_arena_histograms()`), label `arena`:");

@@ -79,7 +79,9 @@ static void press_buttons(int fd, struct zs_compactor *compactor)
 static void answers__a_compactor_has_buttons(void **unused)
 {
     struct zs_monitor_config cfg = { .path = path, .arena = arena };
-    struct zs_compactor_config slow = { .tick_ns = UINT64_C(3600000000000) };
+    struct zs_compactor_config slow = { .tick_ns = UINT64_C(3600000000000),
+                                        .budget = { .low_percent = 3,
+                                                    .high_percent = 5 } };
     struct zs_compactor_stats stats = { 0 };
     int fd;
 

@@ -255,8 +255,8 @@ static void budget__has_defaults_that_fit_what_is_set(void **unused)
 
     (void)unused;
     assert_int_equal(zs_policy_complete_budget(&b), 0);
-    assert_int_equal(b.low_percent, 3);
-    assert_int_equal(b.high_percent, 5);
+    assert_int_equal(b.low_percent, 1);
+    assert_int_equal(b.high_percent, 2);
     assert_int_equal(b.share_percent, 5);
     assert_int_equal(b.max_share_percent, 100);
     assert_int_equal(b.step_ns, 100000);
