@@ -52,7 +52,8 @@ struct zs_monitor_config {
  *
  * The file of a process that is gone is replaced. It is removed by
  * zs_monitor_stop(), and when the process ends by exit(). After a fork() the
- * child has no monitor: its zs_monitor_stop() only frees the memory.
+ * child has no monitor: its zs_monitor_stop() only frees the memory, but for
+ * answers that were on their way.
  *
  * @param cfg  settings, copied; NULL: all defaults.
  * @param out  receives the monitor; the caller owns it.

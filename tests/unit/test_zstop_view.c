@@ -34,7 +34,7 @@ static const char stats_text[] =
     "\"compactor\":{\"looks\":120,\"passes\":9,\"passes_deferred\":2,"
     "\"cpu_ns\":1500000000,\"share_percent\":5,\"waste_permille\":47,"
     "\"reserve_bytes\":18446744073709551615,"
-    "\"steps\":{\"n\":5000,\"sum\":1,\"max\":99000,\"p50\":3000,\"p90\":1,"
+    "\"steps\":{\"n\":50000000,\"sum\":1,\"max\":99000,\"p50\":3000,\"p90\":1,"
     "\"p99\":50000,\"p99.9\":60000,\"p99.99\":88000}}}\n";
 
 static const char map_text[] =
@@ -212,9 +212,8 @@ static const char whole_screen[] =
     "   10s\n"
     "reader_delay       400  1.0us 41.0us  2.0ms  9.0ms 10.0ms ====----.....|\n"
     "alloc_wait           0\n"
-    "steps             5000  3.0us 50.0us 60.0us 88.0us 99.0us =====--|\n"
-    "compactor    share 5 %  waste 4.7 %  cpu 2.50 %  looks 120  passes 9 "
-    "(2 put off)\n"
+    "steps           50000k  3.0us 50.0us 60.0us 88.0us 99.0us =====--|\n"
+    "compactor    share 5 %  waste 4.7 %  cpu 2.50 %  passes 9 (2 put off)\n"
     "moved        all 50.0 MiB  /s 5.0 MiB  back 1.0 GiB  stalls 3  busy 17\n"
     "budget       share=5  max=100  low=3  high=5  step_us=100  "
     "step_bytes=65536\n"
@@ -253,6 +252,21 @@ static void screen__says_what_state_the_process_is_in(void **unused)
     draw(VIEW_ROWS, VIEW_COLUMNS);
     assert_shows("  read only\n");
     assert_shows_not("compact now");
+}
+
+static void screen__says_how_short_memory_is(void **unused)
+{
+    (void)unused;
+    read_all();
+    draw(VIEW_ROWS, VIEW_COLUMNS);
+    assert_shows_not("pressure");
+    view.now.limit = 0;
+    view.now.pressure = 2;
+    draw(VIEW_ROWS, VIEW_COLUMNS);
+    assert_shows("objects 1234  pressure high\n");
+    view.now.pressure = 77; /* of another version */
+    draw(VIEW_ROWS, VIEW_COLUMNS);
+    assert_shows_not("pressure");
 }
 
 static void screen__a_small_terminal_is_told(void **unused)
@@ -372,6 +386,7 @@ int main(void)
         TEST(budget__values_are_found_by_name),
         TEST(screen__is_this),
         TEST(screen__says_what_state_the_process_is_in),
+        TEST(screen__says_how_short_memory_is),
         TEST(screen__a_small_terminal_is_told),
         TEST(screen__any_larger_one_will_do),
         TEST(screen__large_maps_are_merged),

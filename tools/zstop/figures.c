@@ -115,9 +115,9 @@ static void take_compactor(const json_t *compactor, struct figures *f)
     f->share_percent = number(compactor, "share_percent");
     f->waste_permille = number(compactor, "waste_permille");
     f->reserve_bytes = number(compactor, "reserve_bytes");
-    f->looks = number(compactor, "looks");
     f->passes = number(compactor, "passes");
     f->passes_deferred = number(compactor, "passes_deferred");
+    f->pressure = (unsigned)number(compactor, "pressure_level");
 }
 
 bool figures_parse(const char *text, size_t len, struct figures *out)
@@ -201,12 +201,12 @@ long budget_value(const char *budget, const char *name)
 {
     size_t len = strlen(name);
 
-    while (budget && *budget != '\0') {
+    while (*budget != '\0') {
         if (strncmp(budget, name, len) == 0 && budget[len] == '=') {
             return strtol(budget + len + 1, NULL, 10);
         }
-        budget = strchr(budget, ' ');
-        budget += budget != NULL;
+        budget += strcspn(budget, " ");
+        budget += *budget == ' ';
     }
     return -1;
 }

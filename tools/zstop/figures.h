@@ -34,7 +34,8 @@ struct figures {
 
     bool has_compactor;
     double cpu_ns, share_percent, waste_permille, reserve_bytes;
-    double looks, passes, passes_deferred;
+    double passes, passes_deferred;
+    unsigned pressure; /* enum zs_pressure_level */
 
     unsigned n_times;
     struct times times[MAX_HISTOGRAMS];

@@ -52,6 +52,19 @@ void format_ns(double ns, char *out, size_t size)
                    units[i]);
 }
 
+/* At most 8 bytes. */
+static void format_count(double n, char *out, size_t size)
+{
+    static const char letters[] = " kMGTP";
+    unsigned i = 0;
+
+    while (i < 5 && n >= (i == 0 ? 1e7 : 1e5)) {
+        n /= 1000;
+        i++;
+    }
+    (void)snprintf(out, size, "%.0f%.*s", n, i > 0, letters + i);
+}
+
 static int print_bytes(struct canvas *c, int row, int column,
                        enum colour colour, const char *name, double bytes)
 {
@@ -227,8 +240,10 @@ static void draw_one(const struct times *t, struct canvas *c, int row)
 {
     const double values[] = { t->p50, t->p99, t->p999, t->p9999, t->max };
     int column = canvas_print(c, row, 0, PLAIN, "%-13.13s", t->name);
+    char count[32];
 
-    column = canvas_print(c, row, column, PLAIN, " %8.6g", t->n);
+    format_count(t->n, count, sizeof(count));
+    column = canvas_print(c, row, column, PLAIN, " %8s", count);
     for (unsigned i = 0; i < 5 && t->n > 0; i++) {
         char text[32];
 
@@ -272,8 +287,7 @@ static void draw_work(const struct view *v, struct canvas *c, int row)
         column = canvas_print(c, row, column, PLAIN, "  cpu %.2f %%",
                               v->cpu_percent);
     }
-    canvas_print(c, row, column, PLAIN,
-                 "  looks %.0f  passes %.0f (%.0f put off)", f->looks,
+    canvas_print(c, row, column, PLAIN, "  passes %.0f (%.0f put off)",
                  f->passes, f->passes_deferred);
 }
 
@@ -336,6 +350,16 @@ static void draw_title(const struct view *v, struct canvas *c)
     }
 }
 
+/* How short memory is, if it is. */
+static void draw_pressure(const struct figures *f, struct canvas *c, int column)
+{
+    static const char *const names[] = { "", "low", "high", "critical" };
+
+    if (f->pressure > 0 && f->pressure < 4) {
+        canvas_print(c, 1, column, BAD, "pressure %s", names[f->pressure]);
+    }
+}
+
 static void draw_sums(const struct view *v, struct canvas *c)
 {
     const struct figures *f = &v->now;
@@ -353,8 +377,9 @@ static void draw_sums(const struct view *v, struct canvas *c)
     column = canvas_print(c, 1, column + 2, DIM, "objects ");
     column = canvas_print(c, 1, column, PLAIN, "%.0f", f->objects) + 2;
     if (f->limit > 0) {
-        (void)print_bytes(c, 1, column, PLAIN, "limit", f->limit);
+        column = print_bytes(c, 1, column, PLAIN, "limit", f->limit);
     }
+    draw_pressure(f, c, column);
 }
 
 static void draw_keys(const struct view *v, struct canvas *c)
