@@ -344,6 +344,25 @@ static void failures__end_at_most_the_client(void **unused)
     }
 }
 
+/* The socket goes on being readable: no reason to try again at once. */
+static void failures__without_descriptors_it_does_not_spin(void **unused)
+{
+    int before = atomic_load(&n_calls[ACCEPT]);
+    int fd;
+
+    (void)unused;
+    fail_calls(ACCEPT, -1, EMFILE);
+    fd = attach();
+    while (atomic_load(&n_calls[ACCEPT]) == before) {
+        usleep(100);
+    }
+    usleep(30000);
+    assert_true(atomic_load(&n_calls[ACCEPT]) - before < 20);
+    fail_calls(ACCEPT, 0, 0);
+    assert_answers(fd, "help", "help");
+    close(fd);
+}
+
 static void failures__a_map_without_a_file_is_an_error(void **unused)
 {
     static const enum hook of_maps[] = { MEMORY_FILE, LOOK_FD, READ_AT };
@@ -403,6 +422,7 @@ int main(void)
         RUNNING(client__one_that_is_silent_for_long_is_dropped),
         RUNNING(peer__others_get_no_answer),
         RUNNING(failures__end_at_most_the_client),
+        RUNNING(failures__without_descriptors_it_does_not_spin),
         RUNNING(failures__a_map_without_a_file_is_an_error),
         RUNNING(failures__without_memory_a_client_is_dropped),
     };
