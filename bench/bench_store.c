@@ -66,7 +66,9 @@ static struct pages *make_pages(struct bm_run *run, int64_t noise_percent)
 
 static struct zs_store *make_store(struct bm_run *run, enum zs_codec_id codec)
 {
-    const struct zs_store_config cfg = { .codec = codec };
+    const struct zs_store_config cfg = {
+        .codec = codec, .dictionaries = { .off = true } /* as the raw cases */
+    };
     struct zs_store *store;
 
     if (zs_store_create(&cfg, &store) != 0) {
@@ -235,7 +237,203 @@ static void zstd_decompress(struct bm_run *run, int64_t noise)
     ZSTD_freeDCtx(decoder);
 }
 
+/* --- values that do not shrink --- */
+
+#define NOISE_BYTES ((size_t)16 << 20)
+
+/* Puts windows of noise and deletes the oldest; 4 MiB live at a time. */
+static void put_noise(struct bm_run *run, int64_t bytes, enum zs_codec_id codec)
+{
+    enum { LIVE = 1024 };
+    static zs_handle_t live[LIVE];
+    size_t len = (size_t)bytes;
+    size_t n_live = ((size_t)4 << 20) / len;
+    char *noise = malloc(NOISE_BYTES);
+    struct zs_store *store = make_store(run, codec);
+    uint64_t rng = 1;
+    size_t at = 0, i = 0;
+    int64_t n = 0;
+
+    memset(live, 0, sizeof(live));
+    for (size_t k = 0; noise != NULL && k < NOISE_BYTES; k++) {
+        noise[k] = (char)random_next(&rng);
+    }
+    while (noise != NULL && store != NULL && bm_next(run)) {
+        if (live[i].raw != 0) {
+            zs_store_delete(store, live[i]);
+        }
+        if (zs_store_put(store, noise + at, len, &live[i]) != 0) {
+            bm_skip(run, "zs_store_put failed");
+            break;
+        }
+        i = (i + 1) % n_live;
+        at = at + 2 * len <= NOISE_BYTES ? at + len : 0;
+        n++;
+    }
+    bm_bytes(run, n * bytes);
+    zs_store_destroy(store);
+    free(noise);
+}
+
+/* Question: what does it cost that a codec might be tried?  Unit: ns/value;
+ * compare with none_put_noise, which copies only. */
+static void lz4_put_noise(struct bm_run *run, int64_t bytes)
+{
+    put_noise(run, bytes, ZS_CODEC_LZ4);
+}
+
+static void zstd_put_noise(struct bm_run *run, int64_t bytes)
+{
+    put_noise(run, bytes, ZS_CODEC_ZSTD);
+}
+
+static void none_put_noise(struct bm_run *run, int64_t bytes)
+{
+    put_noise(run, bytes, ZS_CODEC_NONE);
+}
+
+/* --- many small values --- */
+
+#define SMALL_BYTES 100u
+#define BATCH 64u
+
+struct small {
+    struct zs_store *store;
+    zs_handle_t *handles;
+    size_t n;
+};
+
+static bool make_small(struct bm_run *run, size_t n, struct small *out)
+{
+    char value[SMALL_BYTES];
+    uint64_t rng = 1;
+
+    out->n = n;
+    out->store = make_store(run, ZS_CODEC_NONE);
+    out->handles = malloc(n * sizeof(zs_handle_t));
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < SMALL_BYTES; k++) {
+            value[k] = (char)random_next(&rng);
+        }
+        if (out->store == NULL || out->handles == NULL ||
+            zs_store_put(out->store, value, SMALL_BYTES, &out->handles[i])) {
+            bm_skip(run, "the store could not be filled");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void free_small(struct small *s)
+{
+    zs_store_destroy(s->store);
+    free(s->handles);
+}
+
+/* Question: what does a random get of a small value cost, one by one and in
+ * batches of 64?  Unit: ns/value. */
+static void get_small(struct bm_run *run, int64_t n)
+{
+    struct small s;
+    char back[SMALL_BYTES];
+    uint64_t rng = 2;
+    size_t len;
+
+    if (make_small(run, (size_t)n, &s)) {
+        while (bm_next_batch(run, BATCH)) {
+            for (unsigned i = 0; i < BATCH; i++) {
+                zs_handle_t h = s.handles[random_below(&rng, (uint32_t)s.n)];
+
+                if (zs_store_get(s.store, h, back, sizeof(back), &len) != 0) {
+                    bm_skip(run, "zs_store_get failed");
+                }
+                bm_use(back);
+            }
+        }
+    }
+    free_small(&s);
+}
+
+static void get_small_batch(struct bm_run *run, int64_t n)
+{
+    static char back[BATCH][SMALL_BYTES];
+    struct zs_store_get gets[BATCH];
+    struct small s;
+    uint64_t rng = 2;
+
+    if (make_small(run, (size_t)n, &s)) {
+        while (bm_next_batch(run, BATCH)) {
+            for (unsigned i = 0; i < BATCH; i++) {
+                gets[i].handle = s.handles[random_below(&rng, (uint32_t)s.n)];
+                gets[i].buf = back[i];
+                gets[i].cap = SMALL_BYTES;
+            }
+            if (zs_store_get_batch(s.store, gets, BATCH) != 0) {
+                bm_skip(run, "zs_store_get_batch failed");
+            }
+            bm_use(back);
+        }
+    }
+    free_small(&s);
+}
+
+/* Question: what does putting and deleting 64 small values cost, at random
+ * places, one by one and in batches?  Unit: ns/value. */
+static void churn_small(struct bm_run *run, int64_t n)
+{
+    struct small s;
+    char value[SMALL_BYTES] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    uint64_t rng = 2;
+
+    if (make_small(run, (size_t)n, &s)) {
+        while (bm_next_batch(run, BATCH)) {
+            for (unsigned i = 0; i < BATCH; i++) {
+                zs_handle_t *h = &s.handles[random_below(&rng, (uint32_t)s.n)];
+
+                zs_store_delete(s.store, *h);
+                if (zs_store_put(s.store, value, SMALL_BYTES, h) != 0) {
+                    bm_skip(run, "zs_store_put failed");
+                }
+            }
+        }
+    }
+    free_small(&s);
+}
+
+static void churn_small_batch(struct bm_run *run, int64_t n)
+{
+    char value[SMALL_BYTES] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    struct iovec values[BATCH];
+    zs_handle_t handles[BATCH];
+    struct small s;
+    uint64_t rng = 2;
+
+    for (unsigned i = 0; i < BATCH; i++) {
+        values[i] = (struct iovec){ value, SMALL_BYTES };
+    }
+    if (make_small(run, (size_t)n, &s)) {
+        while (bm_next_batch(run, BATCH)) {
+            size_t step = s.n / BATCH; /* none twice */
+            size_t first = random_below(&rng, (uint32_t)step);
+
+            for (unsigned i = 0; i < BATCH; i++) {
+                handles[i] = s.handles[first + i * step];
+            }
+            zs_store_delete_batch(s.store, handles, BATCH);
+            if (zs_store_put_batch(s.store, values, BATCH, handles) != 0) {
+                bm_skip(run, "zs_store_put_batch failed");
+            }
+            for (unsigned i = 0; i < BATCH; i++) {
+                s.handles[first + i * step] = handles[i];
+            }
+        }
+    }
+    free_small(&s);
+}
+
 static const int64_t noise_percent[] = { 10, 50, -1 };
+static const int64_t noise_bytes[] = { 4096, 65536, 1 << 20, -1 };
+static const int64_t n_small[] = { 1000, 1000000, -1 };
 
 const struct bm_case bm_cases[] = {
     { "store/lz4_put", lz4_put, noise_percent, "percent_noise", 0 },
@@ -247,5 +445,12 @@ const struct bm_case bm_cases[] = {
     { "store/zstd_get", zstd_get, noise_percent, "percent_noise", 0 },
     { "raw/zstd_decompress", zstd_decompress, noise_percent, "percent_noise",
       0 },
+    { "store/lz4_put_noise", lz4_put_noise, noise_bytes, "bytes", 0 },
+    { "store/zstd_put_noise", zstd_put_noise, noise_bytes, "bytes", 0 },
+    { "store/none_put_noise", none_put_noise, noise_bytes, "bytes", 0 },
+    { "store/get_small", get_small, n_small, "live", 0 },
+    { "store/get_small_batch", get_small_batch, n_small, "live", 0 },
+    { "store/churn_small", churn_small, n_small, "live", 0 },
+    { "store/churn_small_batch", churn_small_batch, n_small, "live", 0 },
     { 0 },
 };

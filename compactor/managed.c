@@ -17,8 +17,8 @@
 #define SCORE_NS UINT64_C(5000000) /* between two scores in a pass */
 #define MIN_PAUSE_NS UINT64_C(1000000)
 #define VICTIMS_TOGETHER 4u
-#define WAKE_SHARE 128u /* of the footprint: so much may be taken unseen */
-#define MIN_WAKE_BYTES (UINT64_C(2) << 20)
+#define WAKE_SHARE 512u /* of the footprint: so much may be taken unseen */
+#define MIN_WAKE_BYTES (UINT64_C(1) << 20)
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -130,11 +130,13 @@ static void owe(struct zs_managed *m)
                      : m->owed_ns + used * (100 - share) / share;
 }
 
+/* What waits for readers need not wait for the end of the pause as well. */
 static void pause_now(struct zs_managed *m)
 {
-    uint64_t begin = zs_os.now_ns();
-    uint64_t slept;
+    uint64_t begin, slept;
 
+    zs_grace_flush(&m->arena->grace);
+    begin = zs_os.now_ns();
     zs_compactor_sleep(m->shared, begin + m->owed_ns);
     slept = zs_os.now_ns() - begin;
     count(&m->stats.paused_ns, slept);
@@ -196,7 +198,10 @@ static void note_outcome(struct zs_managed *m, uint64_t gained, uint64_t waste,
 /* Has it been tried, and is there no more waste than then? */
 static bool is_deferred(struct zs_managed *m, uint64_t waste, uint64_t now)
 {
+    bool unblocked = atomic_exchange_explicit(&m->arena->unblocked, false,
+                                              memory_order_relaxed);
     bool deferred = m->fruitless > 0 && now < m->deferred_until_ns &&
+                    !unblocked &&
                     waste <= m->deferred_waste + m->deferred_waste / 8;
 
     count(&m->stats.passes_deferred, deferred);
@@ -228,36 +233,52 @@ static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
     return blocks < m->arena->retain_blocks ? blocks : m->arena->retain_blocks;
 }
 
-/* What a load that takes memory can use as it is stays where it is. */
-static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
-                 bool grows)
+static uint64_t gained_so_far(struct zs_managed *m)
+{
+    struct zs_score s;
+
+    zs_score_take(m->arena, &s);
+    return s.gained;
+}
+
+/* A load that takes memory uses what becomes free where it is: no block is
+ * emptied for it, to be filled again at once. But where most of the waste is
+ * free pages already, it does not use those. */
+static bool is_enough_to_consolidate(const struct zs_managed *m,
+                                     const struct zs_score *s, uint64_t now)
+{
+    return now - m->grew_ns < m->shared->tick_ns && !m->urgent &&
+           s->idle * 2 < zs_score_waste(s, 0);
+}
+
+static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
 {
     struct zs_arena *a = m->arena;
     uint64_t waste = zs_score_waste(s, reserve_of(m));
-    struct zs_score after;
+    uint64_t gained = s->gained;
 
-    if (is_deferred(m, waste, now) && !is_set(&m->kicked)) {
+    if (is_deferred(m, waste, now)) {
         return;
     }
     count(&m->stats.passes, 1);
     begin_trickle(m);
-    if (grows) {
+    if (is_enough_to_consolidate(m, s, now)) {
         zs_pass_consolidate(a);
-    } else {
+        gained = gained_so_far(m);
+    }
+    if (gained == s->gained && !zs_pace_is_ending(&a->pace)) {
         zs_pass_drop_caches(a);
-        run_whole_pass(m,
-                       blocks_to_keep(m, s->idle_blocks, now - m->ticked_ns));
+        run_whole_pass(m, blocks_to_keep(m, s->idle_blocks,
+                                         now - m->ticked_ns));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
-    zs_score_take(a, &after);
-    note_outcome(m, after.gained - s->gained, waste, now);
+    note_outcome(m, gained_so_far(m) - s->gained, waste, now);
 }
 
 /* --- looks --- */
 
-static void look_locked(struct zs_managed *m, uint64_t now, bool ticked,
-                        bool grows)
+static void look_locked(struct zs_managed *m, uint64_t now, bool ticked)
 {
     struct zs_arena *a = m->arena;
     struct zs_score s;
@@ -267,7 +288,7 @@ static void look_locked(struct zs_managed *m, uint64_t now, bool ticked,
     }
     weigh(m, &s, false);
     if (m->share_percent > 0) {
-        work(m, &s, now, grows);
+        work(m, &s, now);
     }
     if (ticked) {
         uint32_t keep = blocks_to_keep(m, s.idle_blocks, now - m->ticked_ns);
@@ -294,25 +315,43 @@ static void set_wake_mark(struct zs_managed *m)
     atomic_store_explicit(&a->wake_above, used + more, memory_order_relaxed);
 }
 
+/* Who asks for a look by hand wants the pass, too. */
+static bool note_kick(struct zs_managed *m)
+{
+    bool kicked =
+        atomic_exchange_explicit(&m->kicked, false, memory_order_relaxed);
+
+    if (kicked) {
+        m->fruitless = 0;
+    }
+    return kicked;
+}
+
+static void note_growth(struct zs_managed *m, uint64_t now)
+{
+    if (atomic_exchange_explicit(&m->arena->woken, false,
+                                 memory_order_relaxed)) {
+        m->grew_ns = now;
+        count(&m->stats.wakes, 1);
+    }
+}
+
 void zs_managed_look(struct zs_managed *m)
 {
     struct zs_arena *a = m->arena;
     uint64_t now = zs_os.now_ns();
-    bool woken =
-        atomic_exchange_explicit(&a->woken, false, memory_order_relaxed);
-    bool ticked = now - m->ticked_ns >= m->shared->tick_ns;
+    bool ticked = note_kick(m) || now - m->ticked_ns >= m->shared->tick_ns;
 
+    note_growth(m, now);
     count(&m->stats.looks, 1);
-    count(&m->stats.wakes, woken);
     set(&m->stats.pressure_level, (uint64_t)m->shared->shortage.state.level);
     m->cpu_ns = zs_os.thread_cpu_ns();
     take_budget(m);
     if (!is_set(&m->shared->paused)) {
         zs_arena_begin_pass(a);
-        look_locked(m, now, ticked || is_set(&m->kicked), woken);
+        look_locked(m, now, ticked);
         zs_arena_end_pass(a);
     }
-    atomic_store_explicit(&m->kicked, false, memory_order_relaxed);
     owe(m);
     now = zs_os.now_ns();
     m->due_ns =

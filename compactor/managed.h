@@ -53,6 +53,7 @@ struct zs_managed {
 
     uint64_t due_ns;
     uint64_t ticked_ns; /* when memory was last given back by decay */
+    uint64_t grew_ns;   /* when last woken because memory was taken */
     unsigned fruitless; /* passes, one after the other */
     uint64_t deferred_until_ns;
     uint64_t deferred_waste;         /* of the pass that gained nothing */

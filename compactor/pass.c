@@ -32,7 +32,6 @@
 #include "os.h"
 #include "probe.h"
 
-#define MAX_SKIP_SHIFT 6u
 #define HOLES_SHARE 1024u /* of all memory: so much may be holes */
 #define RECYCLE_BLOCKS 4u /* emptied ones, for what is still to be moved */
 
@@ -77,23 +76,6 @@ static size_t close_victims(struct zs_arena *a,
     return n_closed;
 }
 
-/* Remember whether it is worth trying again soon. */
-static void note_skip(struct zs_arena *a, uint32_t block, bool emptied)
-{
-    struct zs_block *b = &a->blocks[block];
-
-    zs_lock_acquire(&a->lock);
-    if (emptied) {
-        b->skip_passes = 0;
-        b->skip_shift = 0;
-    } else {
-        b->skip_passes = (uint8_t)(1u << b->skip_shift);
-        b->skip_shift =
-            (uint8_t)(b->skip_shift + (b->skip_shift < MAX_SKIP_SHIFT));
-    }
-    zs_lock_release(&a->lock);
-}
-
 static void reopen_victim(struct zs_arena *a, uint32_t block, bool tried,
                           struct zs_compact_result *r)
 {
@@ -101,8 +83,10 @@ static void reopen_victim(struct zs_arena *a, uint32_t block, bool tried,
 
     r->pages_left += left;
     r->blocks_emptied += left == 0;
-    if (tried) {
-        note_skip(a, block, left == 0);
+    if (tried && left > 0) {
+        zs_block_skip(a, block);
+    } else if (tried) {
+        zs_block_unskip(a, block);
     }
     zs_block_reopen(a, block);
 }

@@ -3,9 +3,10 @@
  * shortage.h - how short memory is, for all arenas of a compactor, and telling
  * the embedder.
  *
- * The system is looked at once a tick (pressure.h); each arena with a limit says
- * at its looks how near that is (watermarks.h). The higher of the two levels is
- * what the embedder is told: at most once a tick, and once more when it is over.
+ * The system is looked at once a tick (pressure.h); each arena with a limit
+ * says at its looks how near that is (watermarks.h). The higher of the two
+ * levels is what the embedder is told: at most once a tick, and once when it is
+ * over.
  *
  * Locking: the compactor thread's own, but for `level`.
  */

@@ -447,8 +447,9 @@ int zs_monitor_remove(struct zs_monitor *m, struct zs_arena *arena)
     found = i < s->n_arenas;
     if (found) {
         s->n_arenas--;
-        memmove(&s->arenas[i], &s->arenas[i + 1],
-                (s->n_arenas - i) * sizeof(s->arenas[0]));
+        for (; i < s->n_arenas; i++) {
+            s->arenas[i] = s->arenas[i + 1];
+        }
     }
     zs_lock_release(&m->lock);
     return found ? 0 : -ENOENT;

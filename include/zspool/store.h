@@ -13,36 +13,88 @@
  *         zs_store_delete(store, h);
  *     }
  *
- * Each value is compressed on its own. A value that consists of one repeated
- * byte keeps only that byte; a value that does not shrink is stored raw. Thread
- * rules are those of zspool/pool.h: get runs beside get, replace and the
- * compactor; delete is for the caller to order after the last get.
+ * Each value is compressed on its own. One that repeats the same 1, 2, 4 or 8
+ * bytes costs no object, only its handle; one that would not take a smaller
+ * size class is stored raw; one above 256 KiB is kept in parts, which are moved
+ * one by one. Values may be of 0 bytes to 1 GiB.
+ *
+ * Thread rules are those of zspool/pool.h: reading runs beside reading, replace
+ * and the compactor; delete is for the caller to order after the last read. A
+ * handle is for the functions of this header: the pool may have no object of
+ * it.
+ *
+ * Errors beside those of a function:
+ *   -ENOSPC   the arena's limit or range, or the pool's handles, are used up:
+ *             delete something, or raise the limit
+ *   -ENOMEM   the system refused memory
+ *   -EBADMSG  stored bytes were damaged. With a checksum every damage to them
+ *             is found; without one what still decompresses to the right length
+ *             is not. Nothing beyond the bytes asked for is ever written.
+ * Outputs are written on 0 only, but where a length comes with -ERANGE. A
+ * buffer that was to be filled is left alone on -ERANGE; on -EBADMSG and
+ * -ENOMEM the bytes that the value would have taken in it are unspecified.
  *
  * Conventions: see zspool/arena.h.
  */
 #ifndef ZS_STORE_H
 #define ZS_STORE_H
 
+#include "zspool/codec.h"
 #include "zspool/pool.h"
 
 ZS_BEGIN_DECLS
 
 struct zs_store; /* opaque */
 
-enum zs_codec_id {
-    ZS_CODEC_LZ4, /**< default */
-    ZS_CODEC_ZSTD,
-    ZS_CODEC_NONE,
+/** Largest value, in bytes (0 is a lawful length). */
+#define ZS_MAX_VALUE_BYTES ((size_t)1 << 30)
+
+/** What stands behind each stored value, against damage of memory. */
+enum zs_checksum {
+    ZS_CHECKSUM_NONE,    /**< default */
+    ZS_CHECKSUM_XXH3_32, /**< 4 bytes: misses one damage in 2^32 */
+    ZS_CHECKSUM_XXH3_64, /**< 8 bytes */
 };
 
-/** Largest value, in bytes (0 is a lawful length). */
-#define ZS_MAX_VALUE_BYTES (ZS_MAX_OBJ_BYTES - 16)
+/** Classes that values may be put in: 0 .. ZS_DICT_CLASSES - 1. */
+#define ZS_DICT_CLASSES 16u
+
+/**
+ * Dictionaries: what the values of a class have in common, learnt from some of
+ * those that are put. Values of less than 16 KiB are compressed with it, which
+ * makes three times less of records of 100 bytes that are alike. A store whose
+ * data change learns again; older dictionaries go with their last value.
+ * docs/dictionaries.md has figures, and what each setting does.
+ */
+struct zs_dict_config {
+    /** No dictionaries. Codecs that have none go without in any case. */
+    bool off;
+    /** No thread of the store's: call zs_store_background() instead. Else the
+     *  first put that finds enough to learn from starts one. */
+    bool no_thread;
+    /** Largest dictionary, 1 KiB .. 1 MiB. 0: 64 KiB. */
+    size_t max_bytes;
+    /** Memory for samples, at most, 64 KiB .. 64 MiB. 0: 1 MiB. */
+    size_t sample_bytes;
+    /** Time between two looks at the data of a class, at least. 0: 1 s. */
+    uint64_t interval_ns;
+    /** A new dictionary replaces another one, or none, if it saves this much of
+     *  the memory of values that it was not trained on, in percent. 0: 5. */
+    unsigned min_gain_percent;
+};
 
 /** Store settings. Zero-initialise, then set what differs. */
 struct zs_store_config {
     enum zs_codec_id codec;
-    /** lz4: acceleration 1..65537, 0: 1. zstd: level -7..19, 0: 3. none: 0. */
+    /** 0: the codec's default. Higher levels compress better and slower, as far
+     *  as they are above or below 0:
+     *    lz4   -65537..-1: faster, by an acceleration of 1 (default) to 65537;
+     *          1..12: lz4's HC levels, which take 256 KiB a thread
+     *    zstd  -131072..-1: its fast levels; 1..19, default 3
+     *    none  0 only */
     int level;
+    enum zs_checksum checksum;
+    struct zs_dict_config dictionaries;
     struct zs_pool_config pool;
 };
 
@@ -50,9 +102,10 @@ struct zs_store_config {
     X(n_values, "values stored now")                                           \
     X(raw_bytes, "their length as given")                                      \
     X(stored_bytes, "what the codec made of them, raw ones as they are")       \
-    X(header_bytes, "value headers beside that")                               \
-    X(n_same_filled, "values of one repeated byte")                            \
-    X(n_stored_raw, "values that did not shrink")
+    X(header_bytes, "headers, checksums and lists of parts beside that")       \
+    X(n_same_filled, "values that repeat 1, 2, 4 or 8 bytes")                  \
+    X(n_stored_raw, "values in one part that did not shrink")                  \
+    X(n_in_parts, "values of several parts")
 
 #define ZS_STORE_FIELD_(name, text) uint64_t name;
 struct zs_store_stats {
@@ -76,41 +129,245 @@ ZS_API void zs_store_destroy(struct zs_store *store);
 ZS_API struct zs_pool *zs_store_pool(const struct zs_store *store);
 
 /**
- * Compress and store `len` bytes.
+ * Compress and store `len` bytes: all of them or, on error, none.
  *
  * @retval 0        `*out` names the value until zs_store_delete()
  * @retval -EINVAL  len is above ZS_MAX_VALUE_BYTES
- * @retval -ENOMEM, -ENOSPC  as zs_malloc(); nothing is stored
+ * @retval -ENOSPC, -ENOMEM  nothing is stored
  */
 ZS_API ZS_MUST_CHECK int zs_store_put(struct zs_store *store, const void *data,
                                       size_t len, zs_handle_t *out);
+
+/** zs_store_put() of a value of a class, which has its own dictionaries: for
+ *  tenants or kinds of keys whose values are alike. -EINVAL also for a class
+ *  that there is not. Other functions mean class 0. */
+ZS_API ZS_MUST_CHECK int zs_store_put_class(struct zs_store *store,
+                                            unsigned class_number,
+                                            const void *data, size_t len,
+                                            zs_handle_t *out);
+
+/** Give a handle a new value; on error the old one stays. Beside it readers get
+ *  the old value or the new one, whole. Errors as put. */
+ZS_API ZS_MUST_CHECK int zs_store_replace(struct zs_store *store, zs_handle_t h,
+                                          const void *data, size_t len);
+
+/** zs_store_replace() by a value of a class. */
+ZS_API ZS_MUST_CHECK int zs_store_replace_class(struct zs_store *store,
+                                                unsigned class_number,
+                                                zs_handle_t h, const void *data,
+                                                size_t len);
+
+/** Delete a value. Never fails; see zs_free(). */
+ZS_API void zs_store_delete(struct zs_store *store, zs_handle_t h);
 
 /**
  * Read a value back.
  *
  * @param cap  room in `buf`; @param len  receives the value's length.
- * @retval 0         `buf` holds the value
- * @retval -ERANGE   `cap` is too small; `*len` is what is needed (the one
- *                   output written on an error), `buf` is unspecified
- * @retval -EBADMSG  the stored bytes do not decompress (memory was damaged;
- *                   there is no checksum, so not all damage is found)
- * @retval -ENOMEM   no memory for this thread's codec context
+ * @retval 0         buf[0 .. *len) is the value; the rest is left alone
+ * @retval -ERANGE   `cap` is too small; `*len` is what is needed
+ * @retval -EBADMSG, -ENOMEM
+ *
+ * A value in parts keeps its read section open for as long as it is copied.
  */
 ZS_API ZS_MUST_CHECK int zs_store_get(struct zs_store *store, zs_handle_t h,
                                       void *buf, size_t cap, size_t *len);
 
-/** Give a handle a new value; on error the old one stays. Errors as put. */
-ZS_API ZS_MUST_CHECK int zs_store_replace(struct zs_store *store, zs_handle_t h,
-                                          const void *data, size_t len);
+/**
+ * Read up to `cap` bytes of a value from `offset` on. `*len` receives how many:
+ * fewer than `cap` at the value's end, 0 behind it. Cost: parts that it does
+ * not touch are not looked at; of a compressed one that it does, all is
+ * decompressed.
+ *
+ * @retval 0, -EBADMSG, -ENOMEM
+ */
+ZS_API ZS_MUST_CHECK int zs_store_get_range(struct zs_store *store,
+                                            zs_handle_t h, size_t offset,
+                                            void *buf, size_t cap, size_t *len);
 
-/** Length of a value as it was put; 0 also when its header is damaged. */
+/** A buffer of the caller's that grows. Zero-initialise it, or give it room. */
+struct zs_store_buffer {
+    void *data; /**< `cap` bytes, of malloc() unless `grow` is set */
+    size_t len; /**< of the value in it */
+    size_t cap;
+    /** Like realloc(), and NULL on failure, when `data` stays as it is. Called
+     *  outside of read sections of the library's. NULL: realloc() itself. */
+    void *(*grow)(void *arg, void *data, size_t bytes);
+    void *arg;
+};
+
+/**
+ * zs_store_get() into a buffer that is made larger if need be, never smaller.
+ * `data` is the caller's to free in any case.
+ *
+ * @retval 0        data[0 .. len) is the value
+ * @retval -ENOMEM  `grow` failed, or as zs_store_get()
+ * @retval -EBADMSG
+ */
+ZS_API ZS_MUST_CHECK int zs_store_get_grow(struct zs_store *store,
+                                           zs_handle_t h,
+                                           struct zs_store_buffer *buffer);
+
+/** Length of a value as it was put; 0 also when its header is damaged. Not
+ *  checked by the checksum. */
 ZS_API size_t zs_store_length(struct zs_store *store, zs_handle_t h);
 
-/** Delete a value. Never fails; see zs_free(). */
-ZS_API void zs_store_delete(struct zs_store *store, zs_handle_t h);
+/** Bytes that a value takes of objects: payload, header, checksum, all parts. 0
+ *  for one that repeats a pattern. A slot is that, rounded up to its class; and
+ *  a value costs 4 bytes of handle and, where it has a slot, 4 more. */
+ZS_API size_t zs_store_stored_length(struct zs_store *store, zs_handle_t h);
+
+/* --- many at once: in a large store quicker than one by one, for the cache
+ * misses of a group overlap --- */
+
+/** Put n values: all of them or, on error, none. `out` receives n handles. */
+ZS_API ZS_MUST_CHECK int zs_store_put_batch(struct zs_store *store,
+                                            const struct iovec *values,
+                                            size_t n, zs_handle_t *out);
+
+/** One of many zs_store_get(). */
+struct zs_store_get {
+    zs_handle_t handle;
+    void *buf;
+    size_t cap;
+    size_t len; /**< out */
+    int err;    /**< out: what zs_store_get() returns */
+};
+
+/** Returns 0, or the first `err` that is not. Each is tried in any case. */
+ZS_API int zs_store_get_batch(struct zs_store *store, struct zs_store_get *gets,
+                              size_t n);
+
+ZS_API void zs_store_delete_batch(struct zs_store *store,
+                                  const zs_handle_t *handles, size_t n);
+
+/* --- stored bytes: for replication, snapshots, reading without a copy --- */
+
+enum zs_stored_kind {
+    ZS_STORED_RAW, /**< the value's bytes themselves */
+    ZS_STORED_COMPRESSED,
+    ZS_STORED_PATTERN, /**< 8 bytes that are repeated, the last time in part */
+};
+
+/** One part of a value, as it is stored. Most values have one part. */
+struct zs_store_view {
+    enum zs_stored_kind kind;
+    enum zs_codec_id codec; /**< of compressed bytes */
+    unsigned dictionary;    /**< of compressed bytes, in this store; 0: none */
+    const void *data;
+    size_t bytes;        /**< at `data` */
+    size_t offset;       /**< of the part in the value */
+    size_t length;       /**< of the part in the value */
+    size_t n_parts;      /**< of the value */
+    size_t value_length; /**< of the whole value */
+};
+
+/**
+ * Open a read section and look at the stored bytes of part `part` (0 ..) of a
+ * value. Nothing is decompressed; a raw value is read where it lies. Of two
+ * calls each may find another value, if the handle is replaced meanwhile.
+ *
+ * @param local_copy  ZS_LOCAL_COPY_BYTES of the caller's, as for
+ *                    zs_obj_read_begin().
+ * @retval 0         `*out` is valid until zs_store_view_end()
+ * @retval -EINVAL   the value has no such part; no section is open
+ * @retval -EBADMSG  damaged; no section is open
+ */
+ZS_API ZS_MUST_CHECK int zs_store_view_begin(struct zs_store *store,
+                                             zs_handle_t h, size_t part,
+                                             void *local_copy,
+                                             struct zs_store_view *out);
+ZS_API void zs_store_view_end(struct zs_store *store);
+
+/**
+ * Write a value as a message that zs_store_import() of any store understands,
+ * here or elsewhere. Compressed bytes stay as they are.
+ *
+ * @param cap  room in `buf`; @param len  receives the message's length.
+ * @retval 0         buf[0 .. *len) is the message
+ * @retval -ERANGE   `cap` is too small; `*len` is what is needed
+ * @retval -EBADMSG
+ */
+ZS_API ZS_MUST_CHECK int zs_store_export(struct zs_store *store, zs_handle_t h,
+                                         void *buf, size_t cap, size_t *len);
+
+/**
+ * Store what zs_store_export() has written. The bytes may come from anywhere:
+ * all is checked, and decompressed once to be sure. They are kept as they come
+ * if this store has the same codec, else compressed anew.
+ *
+ * @retval 0         `*out` names the value
+ * @retval -EBADMSG  this is no such message, or it was changed
+ * @retval -ENOTSUP  a message of another version, codec or dictionary than this
+ *                   process has
+ * @retval -ENOSPC, -ENOMEM  nothing is stored
+ */
+ZS_API ZS_MUST_CHECK int zs_store_import(struct zs_store *store,
+                                         const void *bytes, size_t len,
+                                         zs_handle_t *out);
+
+/** Where a walk over a store is. Zero-initialise it to begin. */
+struct zs_store_cursor {
+    struct zs_pool_cursor objects; /* the store's, as all here */
+    uint32_t bare;
+    bool objects_done;
+};
+
+/**
+ * List the handles of all values, and move the cursor behind them: n or, at the
+ * end, fewer; 0 behind it. What may be missed or listed twice while others are
+ * at work is said at zs_pool_next(); a value that turns into a repeated pattern
+ * or back counts as moved.
+ */
+ZS_API size_t zs_store_next(struct zs_store *store,
+                            struct zs_store_cursor *cursor,
+                            zs_handle_t *handles, size_t n);
 
 /** Statistics of the store's values. Cost: a few loads. */
 ZS_API void zs_store_stats(struct zs_store *store, struct zs_store_stats *out);
+
+/* --- dictionaries --- */
+
+/**
+ * Do what is due for the store's dictionaries: look at samples, train, free
+ * what no value uses any more. For stores with `no_thread`; harmless in others.
+ *
+ * @return  whether anything was done.
+ *
+ * Cost: mostly none; a training takes up to 100 ms of CPU. Other threads' puts
+ * and gets go on meanwhile. May wait for readers.
+ */
+ZS_API bool zs_store_background(struct zs_store *store);
+
+#define ZS_DICT_COUNTERS(X)                                                    \
+    X(n_dictionaries, "there now, current and retired ones")                   \
+    X(dictionary_bytes, "their memory; it counts in the arena's footprint")    \
+    X(n_looks, "times that samples were compared with the current one")        \
+    X(n_trainings, "dictionaries trained")                                     \
+    X(n_published, "of these, put to use")                                     \
+    X(n_rejected, "of these, not better enough, or without room")
+
+#define ZS_DICT_FIELD_(name, text) uint64_t name;
+struct zs_dict_stats {
+    ZS_DICT_COUNTERS(ZS_DICT_FIELD_)
+};
+
+ZS_API void zs_store_dict_stats(struct zs_store *store,
+                                struct zs_dict_stats *out);
+
+/** One dictionary. */
+struct zs_dict_info {
+    unsigned number;       /**< as in struct zs_store_view */
+    unsigned class_number; /**< of the values it is for */
+    bool is_current;       /**< puts use it */
+    size_t bytes;          /**< its memory */
+    uint64_t n_values;     /**< compressed with it; of no one moment */
+};
+
+/** List at most n of a store's dictionaries (there are never more than 31);
+ *  returns how many were listed. Waits for a training under way. */
+ZS_API size_t zs_store_dictionaries(struct zs_store *store,
+                                    struct zs_dict_info *out, size_t n);
 
 ZS_END_DECLS
 

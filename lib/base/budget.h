@@ -27,12 +27,21 @@ struct zs_budget {
     uint64_t limit;            /* set once at create; 0: none */
 };
 
+/*
+ * Set when a limit, or the end of an arena's range, has refused this thread
+ * something; whoever wants to know clears it first. -ENOMEM alone does not tell
+ * that from what the system refuses.
+ */
+extern _Thread_local bool zs_limit_refused
+    __attribute__((tls_model("initial-exec")));
+
 static inline bool zs_budget_try_charge(struct zs_budget *b, uint64_t bytes)
 {
     uint64_t now = atomic_load_explicit(&b->used, memory_order_relaxed);
 
     do {
         if (b->limit != 0 && now + bytes > b->limit) {
+            zs_limit_refused = true;
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&b->used, &now, now + bytes,

@@ -23,6 +23,7 @@
 enum zs_rank {
     ZS_RANK_MONITORS,  /* the monitors of the process, for fork and exit  */
     ZS_RANK_MONITOR,   /* arenas of a monitor; an answer in the making    */
+    ZS_RANK_TRAINER,   /* training and freeing a store's dictionaries     */
     ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
@@ -33,11 +34,13 @@ enum zs_rank {
     ZS_RANK_CLASS,     /* lists, zspages, side arrays of one size class   */
     ZS_RANK_BALLOON,   /* what a balloon withholds                        */
     ZS_RANK_PINS,      /* who pins objects of a pool (checked builds)     */
+    ZS_RANK_SAMPLES,   /* values of a store, to train on                  */
     ZS_RANK_ROUNDS,    /* grace: who takes part, what round is under way  */
     ZS_RANK_LIMBO,     /* what waits for the next round                   */
     ZS_RANK_HANDLES,   /* free handles of a pool                          */
     ZS_RANK_TABLE,     /* zspage numbers and side arrays of a pool        */
     ZS_RANK_ARENA,     /* pageblocks: which pages are used and resident   */
+    ZS_RANK_STORE,     /* patterns of a store; codecs of the process      */
     ZS_NR_RANKS
 };
 

@@ -105,6 +105,8 @@ struct zs_arena {
     _Atomic uint64_t wake_above; /* of budget.used: post the waker. Relaxed */
     sem_t *waker;                /* guarded by lock */
     _Atomic bool woken;          /* relaxed; the semaphore says when to look */
+    _Atomic bool has_skips;      /* blocks are passed over: skip_passes */
+    _Atomic bool unblocked;      /* and what kept one in place has gone */
     /* Compact a little for an allocation that met the limit (its functions
      * live in a room above). */
     _Atomic(zs_direct_fn *) direct;
@@ -186,6 +188,11 @@ bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n);
 /* huge.c: the block is a huge one from now on, or none any more. On no
  * list. */
 void zs_block_set_huge_locked(struct zs_arena *a, uint32_t block, bool huge);
+
+/* page_alloc.c: leave the block out of the next 1, 2, 4 ... 64 passes, or of
+ * none. */
+void zs_block_skip(struct zs_arena *a, uint32_t block);
+void zs_block_unskip(struct zs_arena *a, uint32_t block);
 
 /* page_alloc.c: put an OPEN block on the list of its run_hint. */
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block);

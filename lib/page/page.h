@@ -102,6 +102,10 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
 
+/* Something that kept a page of the block in place does no more: a compactor
+ * that passes the block over for that tries again. */
+void zs_block_forget_skip(struct zs_arena *a, zs_pfn_t pfn);
+
 /* An allocation has met the limit: compact a little, if somebody offers that
  * (compactor/direct.h) and the caller may wait: it holds no lock, and is no
  * mover and in no read section. True: try again. */

@@ -38,7 +38,8 @@
 #include "page_flags.h"
 
 #define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
-#define FEW_HOLES 256u    /* of all pages in use: such a share is left */
+#define MAX_SKIP_SHIFT 6u
+#define FEW_HOLES 256u /* of all pages in use: such a share is left */
 
 /* --- lists --- */
 
@@ -118,6 +119,12 @@ static uint64_t block_metadata_bytes(const struct zs_arena *a, uint32_t first,
     return bytes;
 }
 
+static void forget_skip_locked(struct zs_block *b)
+{
+    b->skip_passes = 0;
+    b->skip_shift = 0;
+}
+
 bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n)
 {
     ZS_ASSERT_HELD(&a->lock);
@@ -132,8 +139,7 @@ bool zs_blocks_open_locked(struct zs_arena *a, uint32_t first, uint32_t n)
     a->n_blocks_used += n;
     for (uint32_t i = first; i < first + n; i++) {
         a->blocks[i].run_hint = ZS_BLOCK_PAGES;
-        a->blocks[i].skip_passes = 0; /* what was in it is gone */
-        a->blocks[i].skip_shift = 0;
+        forget_skip_locked(&a->blocks[i]); /* what was in it is gone */
     }
     return true;
 }
@@ -306,6 +312,7 @@ int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
         at = try_take(a, n, use);
     }
     if (at == ZS_PFN_NONE) {
+        zs_limit_refused = true;
         return -ENOMEM;
     }
     atomic_fetch_add_explicit(&a->types[type].n_pages, n, memory_order_relaxed);
@@ -441,6 +448,40 @@ bool zs_block_close(struct zs_arena *a, uint32_t block)
     }
     zs_lock_release(&a->lock);
     return open;
+}
+
+void zs_block_skip(struct zs_arena *a, uint32_t block)
+{
+    struct zs_block *b = &a->blocks[block];
+
+    zs_lock_acquire(&a->lock);
+    b->skip_passes = (uint8_t)(1u << b->skip_shift);
+    b->skip_shift = (uint8_t)(b->skip_shift + (b->skip_shift < MAX_SKIP_SHIFT));
+    atomic_store_explicit(&a->has_skips, true, memory_order_relaxed);
+    zs_lock_release(&a->lock);
+}
+
+void zs_block_unskip(struct zs_arena *a, uint32_t block)
+{
+    zs_lock_acquire(&a->lock);
+    forget_skip_locked(&a->blocks[block]);
+    zs_lock_release(&a->lock);
+}
+
+/* An old `has_skips` costs a lock, or a pass that comes later. */
+void zs_block_forget_skip(struct zs_arena *a, zs_pfn_t pfn)
+{
+    struct zs_block *b = &a->blocks[pfn / ZS_BLOCK_PAGES];
+
+    if (!atomic_load_explicit(&a->has_skips, memory_order_relaxed)) {
+        return;
+    }
+    zs_lock_acquire(&a->lock);
+    if (b->skip_shift > 0) {
+        forget_skip_locked(b);
+        atomic_store_explicit(&a->unblocked, true, memory_order_relaxed);
+    }
+    zs_lock_release(&a->lock);
 }
 
 void zs_block_lock_settled(struct zs_arena *a, uint32_t block)

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * codec.h - one operations table per codec; nothing else knows a codec's name.
+ * codec.h - the codecs of the process (zspool/codec.h has the table of each).
  *
- * A new codec is one file with one constant table, and one line in codec.c. No
- * function here keeps state: what a codec needs between calls lives in a
- * compressor or decompressor that the caller owns (thread_ctx.h keeps one of
- * each per thread). Lengths are those of whole values: at most
- * ZS_MAX_VALUE_BYTES.
+ * Who uses a codec for longer than a call holds it (zs_codec_get()): what is
+ * held cannot be unregistered.
  */
 #ifndef ZS_LIB_CODEC_H
 #define ZS_LIB_CODEC_H
@@ -15,46 +12,17 @@
 
 #include "zspool/store.h"
 
-#define ZS_NR_CODECS (ZS_CODEC_NONE + 1)
+#define ZS_NR_CODECS (ZS_CODEC_OWN_LAST + 1) /* ids */
 
-struct zs_codec {
-    enum zs_codec_id id;
-    const char *name;
-
-    /* Shorter values are not worth trying; SIZE_MAX: the codec never tries. */
-    size_t min_length;
-
-    /* Turn the level of a config, where 0 is the default, into the one to
-     * hand to compress(). -EINVAL: out of range; *out is left alone. */
-    int (*resolve_level)(int level, int *out);
-
-    /* Room that compress() needs for any value of len bytes. */
-    size_t (*bound)(size_t len);
-
-    /* State of one thread, NULL for want of memory. A create that is NULL: the
-     * codec needs none, and its state argument below is NULL. */
-    void *(*compressor_create)(void);
-    void (*compressor_destroy)(void *compressor);
-    void *(*decompressor_create)(void);
-    void (*decompressor_destroy)(void *decompressor);
-
-    /* Compress len > 0 bytes to dst, which has room for bound(len). *out is
-     * what was written; it may be more than len. 0 or -ENOMEM. */
-    int (*compress)(void *compressor, int level, const void *src, size_t len,
-                    void *dst, size_t *out);
-
-    /* Undo it: exactly len bytes are written to dst. src may be damaged: what
-     * does not decompress to len bytes is -EBADMSG, and nothing outside src
-     * and dst is read or written. 0, -EBADMSG or -ENOMEM. */
-    int (*decompress)(void *decompressor, const void *src, size_t src_len,
-                      void *dst, size_t len);
-};
-
-extern const struct zs_codec zs_codec_lz4;
-extern const struct zs_codec zs_codec_zstd;
-extern const struct zs_codec zs_codec_none;
+extern const struct zs_codec_ops zs_codec_lz4;
+extern const struct zs_codec_ops zs_codec_zstd;
+extern const struct zs_codec_ops zs_codec_none;
 
 /* The codec's table, NULL when there is no such codec. */
-const struct zs_codec *zs_codec_find(enum zs_codec_id id);
+const struct zs_codec_ops *zs_codec_find(enum zs_codec_id id);
+
+/* The same, held until zs_codec_put(). */
+const struct zs_codec_ops *zs_codec_get(enum zs_codec_id id);
+void zs_codec_put(const struct zs_codec_ops *codec);
 
 #endif /* ZS_LIB_CODEC_H */

@@ -46,7 +46,7 @@ static int none_decompress(void *decompressor, const void *src, size_t src_len,
     return 0;
 }
 
-const struct zs_codec zs_codec_none = {
+const struct zs_codec_ops zs_codec_none = {
     .id = ZS_CODEC_NONE,
     .name = "none",
     .min_length = SIZE_MAX,

@@ -5,20 +5,34 @@
 #include <stdbool.h>
 
 void zs_stats_note(struct zs_store_stats *change, const struct zs_value *v,
-                   int n)
+                   size_t beside, int n)
 {
     uint64_t one = (uint64_t)n; /* -1 wraps, as everything here may */
+    bool is_list = v->kind == ZS_VALUE_IN_PARTS;
 
     change->n_values += one;
     change->raw_bytes += one * v->length;
-    change->stored_bytes += one * v->payload;
-    change->header_bytes += one * v->header;
-    if (v->kind == ZS_VALUE_SAME_FILLED) {
+    change->stored_bytes += is_list ? 0 : one * v->payload;
+    change->header_bytes += one * (v->header + beside);
+    if (is_list) {
+        change->n_in_parts += one;
+        change->header_bytes += one * v->payload;
+    }
+    if (v->kind == ZS_VALUE_PATTERN) {
         change->n_same_filled += one;
     }
     if (v->kind == ZS_VALUE_RAW) {
         change->n_stored_raw += one;
     }
+}
+
+void zs_stats_note_part(struct zs_store_stats *change,
+                        const struct zs_value *part, size_t beside, int n)
+{
+    uint64_t one = (uint64_t)n;
+
+    change->stored_bytes += one * part->payload;
+    change->header_bytes += one * (part->header + beside);
 }
 
 static void add(_Atomic uint64_t *counter, uint64_t change, bool is_own)

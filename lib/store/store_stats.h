@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "noise.h"
 #include "thread_ctx.h"
 #include "value_header.h"
 #include "zspool/store.h"
@@ -23,6 +24,7 @@ struct zs_stats_stripe {
 #define ZS_STORE_COUNTER_(name, text) _Atomic uint64_t name;
     ZS_STORE_STATS(ZS_STORE_COUNTER_)
 #undef ZS_STORE_COUNTER_
+    struct zs_noise noise;
     char apart[64]; /* so that no two stripes share a cache line */
 };
 
@@ -30,9 +32,14 @@ struct zs_store_counters {
     struct zs_stats_stripe stripes[ZS_THREAD_NUMBERS];
 };
 
-/* Note in *change that values like `v` came (n 1) or went (n -1). */
+/* Note in *change that values like `v` came (n 1) or went (n -1), whose object
+ * has `beside` more bytes than header and payload. */
 void zs_stats_note(struct zs_store_stats *change, const struct zs_value *v,
-                   int n);
+                   size_t beside, int n);
+
+/* The same for one part of a value in parts. */
+void zs_stats_note_part(struct zs_store_stats *change,
+                        const struct zs_value *part, size_t beside, int n);
 
 /* Add a change to the calling thread's stripe. */
 void zs_stats_commit(struct zs_store_counters *counters,

@@ -16,6 +16,10 @@
  *   release and taking it an acquire, so that what is guarded by having the
  *   number (store_stats.h) needs no other order.
  *
+ *   Contexts are in a list of all threads, so that a codec can be taken out:
+ *   nobody uses it then, so what threads have of it may be destroyed by another
+ *   thread.
+ *
  * Invariants
  *   T1  is_registered whenever anything in the struct is to be given up
  *   T2  buffer_bytes <= ZS_WORK_BUFFER_KEEP_BYTES while nobody has taken it
@@ -33,13 +37,20 @@
 #include <stdint.h>
 
 #include "check.h"
+#include "lock.h"
 #include "os.h"
 
 #define SMALLEST_BUFFER_BYTES ((size_t)8192)
 
-struct thread_ctx {
+/* On the heap: it may outlive its thread, in the child of a fork. */
+struct contexts {
     void *compressors[ZS_NR_CODECS];   /* by codec id */
     void *decompressors[ZS_NR_CODECS]; /* by codec id */
+    struct contexts *next;             /* guarded by threads_lock */
+};
+
+struct thread_ctx {
+    struct contexts *contexts; /* NULL: none yet */
     unsigned char *buffer;
     size_t buffer_bytes;
     unsigned number; /* 0: none */
@@ -52,6 +63,9 @@ static _Thread_local struct thread_ctx this_thread
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool has_key; /* set once, before key_once is over */
+static struct zs_lock threads_lock = { PTHREAD_MUTEX_INITIALIZER,
+                                       ZS_RANK_STORE };
+static struct contexts *all_contexts;      /* guarded by threads_lock */
 static _Atomic uint64_t numbers_taken = 1; /* bit n: n is; 0 means none */
 
 _Static_assert(ZS_THREAD_NUMBERS == 64, "a bit of numbers_taken each");
@@ -90,22 +104,64 @@ static unsigned take_number(void)
     return (unsigned)__builtin_ctzll(lowest);
 }
 
+/* Nobody uses them just now. */
+static void drop_contexts(struct contexts *c, const struct zs_codec_ops *codec)
+{
+    if (c->compressors[codec->id] != NULL) {
+        codec->compressor_destroy(c->compressors[codec->id]);
+        c->compressors[codec->id] = NULL;
+    }
+    if (c->decompressors[codec->id] != NULL) {
+        codec->decompressor_destroy(c->decompressors[codec->id]);
+        c->decompressors[codec->id] = NULL;
+    }
+}
+
+static void unlink_contexts_locked(const struct contexts *c)
+{
+    struct contexts **at = &all_contexts;
+
+    ZS_ASSERT_HELD(&threads_lock);
+    while (*at != c) {
+        at = &(*at)->next;
+    }
+    *at = c->next;
+}
+
+/* With the lock: a codec is there until its contexts are gone. */
+static void free_contexts(struct contexts *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    zs_lock_acquire(&threads_lock);
+    unlink_contexts_locked(c);
+    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
+        const struct zs_codec_ops *codec = zs_codec_find((enum zs_codec_id)id);
+
+        if (codec != NULL) {
+            drop_contexts(c, codec);
+        }
+    }
+    zs_lock_release(&threads_lock);
+    zs_os.free(c);
+}
+
+void zs_threads_drop_codec(const struct zs_codec_ops *codec)
+{
+    zs_lock_acquire(&threads_lock);
+    for (struct contexts *c = all_contexts; c != NULL; c = c->next) {
+        drop_contexts(c, codec);
+    }
+    zs_lock_release(&threads_lock);
+}
+
 static void empty_thread_ctx(void *arg)
 {
     struct thread_ctx *t = arg;
 
-    for (unsigned id = 0; id < ZS_NR_CODECS; id++) {
-        const struct zs_codec *codec = zs_codec_find((enum zs_codec_id)id);
-
-        if (t->compressors[id] != NULL) {
-            codec->compressor_destroy(t->compressors[id]);
-            t->compressors[id] = NULL;
-        }
-        if (t->decompressors[id] != NULL) {
-            codec->decompressor_destroy(t->decompressors[id]);
-            t->decompressors[id] = NULL;
-        }
-    }
+    free_contexts(t->contexts);
+    t->contexts = NULL;
     free_buffer(t);
     give_number_back(t);
     t->is_registered = false;
@@ -130,13 +186,28 @@ static int register_thread(struct thread_ctx *t)
     return 0;
 }
 
-static int get_or_create(struct thread_ctx *t, void **slot,
-                         void *(*create)(void), void **out)
+static int make_contexts(struct thread_ctx *t)
+{
+    struct contexts *c;
+
+    if (register_thread(t) != 0) {
+        return -ENOMEM;
+    }
+    c = zs_os.alloc(sizeof(*c));
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    zs_lock_acquire(&threads_lock);
+    c->next = all_contexts;
+    all_contexts = c;
+    zs_lock_release(&threads_lock);
+    t->contexts = c;
+    return 0;
+}
+
+static int get_or_create(void **slot, void *(*create)(void), void **out)
 {
     if (*slot == NULL && create != NULL) {
-        if (register_thread(t) != 0) {
-            return -ENOMEM;
-        }
         *slot = create();
         if (*slot == NULL) {
             return -ENOMEM;
@@ -146,19 +217,29 @@ static int get_or_create(struct thread_ctx *t, void **slot,
     return 0;
 }
 
-int zs_thread_compressor(const struct zs_codec *codec, void **out)
+int zs_thread_compressor(const struct zs_codec_ops *codec, void **out)
 {
     struct thread_ctx *t = &this_thread;
 
-    return get_or_create(t, &t->compressors[codec->id],
+    if (t->contexts == NULL && make_contexts(t) != 0) {
+        return -ENOMEM;
+    }
+    return get_or_create(&t->contexts->compressors[codec->id],
                          codec->compressor_create, out);
 }
 
-int zs_thread_decompressor(const struct zs_codec *codec, void **out)
+int zs_thread_decompressor(const struct zs_codec_ops *codec, void **out)
 {
     struct thread_ctx *t = &this_thread;
 
-    return get_or_create(t, &t->decompressors[codec->id],
+    *out = NULL;
+    if (codec->decompressor_create == NULL) {
+        return 0;
+    }
+    if (t->contexts == NULL && make_contexts(t) != 0) {
+        return -ENOMEM;
+    }
+    return get_or_create(&t->contexts->decompressors[codec->id],
                          codec->decompressor_create, out);
 }
 

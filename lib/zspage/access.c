@@ -24,9 +24,9 @@
 
 #include "cache.h"
 #include "few_bytes.h"
+#include "for_store.h"
 #include "probe.h"
 #include "rcu.h"
-#include "sized_read.h"
 
 /* --- handles --- */
 
@@ -110,10 +110,9 @@ size_t zs_obj_size(struct zs_pool *pool, zs_handle_t h)
 /* --- reading --- */
 
 /* In a read section. */
-static inline const void *peek(struct zs_pool *pool, uint32_t h,
-                               void *local_copy, size_t *size, const char *func)
+static inline const void *peek_word(struct zs_pool *pool, uint32_t w,
+                                    void *local_copy, size_t *size)
 {
-    uint32_t w = readable_word(pool, h, func);
     const struct zspage *zp = zspage_at(pool, zs_slot_zspage(w));
     const char *p;
     size_t at, room;
@@ -128,6 +127,12 @@ static inline const void *peek(struct zs_pool *pool, uint32_t h,
     return local_copy;
 }
 
+static inline const void *peek(struct zs_pool *pool, uint32_t h,
+                               void *local_copy, size_t *size, const char *func)
+{
+    return peek_word(pool, readable_word(pool, h, func), local_copy, size);
+}
+
 const void *zs_obj_peek(struct zs_pool *pool, zs_handle_t h, void *local_copy)
 {
     size_t size;
@@ -139,8 +144,33 @@ const void *zs_obj_peek(struct zs_pool *pool, zs_handle_t h, void *local_copy)
 const void *zs_obj_read_begin_sized(struct zs_pool *pool, zs_handle_t h,
                                     void *local_copy, size_t *size)
 {
+    uint32_t w;
+
     zs_read_lock();
-    return peek(pool, h.raw, local_copy, size, "zs_obj_read_begin");
+    if (h.raw >= pool->handles.n_handles) {
+        bad_handle(pool, h.raw, "zs_obj_read_begin");
+    }
+    w = zs_slot_load(&pool->handles, h.raw);
+    if (__builtin_expect(!zs_slot_is_readable(w), 0)) {
+        if (!zs_slot_is_bare(w)) {
+            bad_handle(pool, h.raw, "zs_obj_read_begin");
+        }
+        *size = zs_slot_index(w);
+        return NULL;
+    }
+    return peek_word(pool, w, local_copy, size);
+}
+
+const void *zs_obj_try_peek_sized(struct zs_pool *pool, zs_handle_t h,
+                                  void *local_copy, size_t *size)
+{
+    uint32_t w;
+
+    if (h.raw >= pool->handles.n_handles) {
+        return NULL;
+    }
+    w = zs_slot_load(&pool->handles, h.raw);
+    return zs_slot_is_readable(w) ? peek_word(pool, w, local_copy, size) : NULL;
 }
 
 const void *zs_obj_read_begin(struct zs_pool *pool, zs_handle_t h,
@@ -293,8 +323,13 @@ static void retire_slot(struct zs_pool *pool, uint32_t word)
     zs_grace_request(&pool->arena->grace);
 }
 
-/* The object is at `word` from now on, where place_object() has pinned it. */
-static void switch_to(struct zs_pool *pool, uint32_t h, uint32_t word,
+void object_leave(struct zs_pool *pool, uint32_t h, uint32_t word,
+                  const char *func)
+{
+    retire_slot(pool, switch_word(pool, h, word, func));
+}
+
+void object_switch_to(struct zs_pool *pool, uint32_t h, uint32_t word,
                       const char *func)
 {
     uint32_t old = switch_word(pool, h, word, func);
@@ -317,7 +352,7 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
     (void)live_word(pool, raw, __func__);
     err = place_object(pool, &raw, data, size, usual_size(pool, size), &word);
     if (!err) {
-        switch_to(pool, raw, word, __func__);
+        object_switch_to(pool, raw, word, __func__);
     }
     zs_read_unlock();
     return err;
@@ -366,7 +401,7 @@ int zs_realloc(struct zs_pool *pool, zs_handle_t h, size_t size)
         err = place_object(pool, &raw, NULL, 0, usual_size(pool, size), &to);
         if (!err) {
             copy_object(pool, to, from);
-            switch_to(pool, raw, to, __func__);
+            object_switch_to(pool, raw, to, __func__);
         }
     }
     zs_read_unlock();

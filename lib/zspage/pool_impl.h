@@ -16,6 +16,7 @@
  *   move.c       moving the objects of one zspage
  *   compact.c    evacuation interface: look, detach, move, consolidate, trim
  *   page_ops.c   movable_ops of zspage pages
+ *   for_store.c  objects of several pieces; handles without an object
  *   pin.c        zs_pin, zs_unpin, and who holds pins
  *   pool.c       create, destroy, statistics
  *   dump.c       a table for people
@@ -370,6 +371,14 @@ uint32_t pin_object(struct zs_pool *pool, uint32_t h, const char *func);
 int place_object(struct zs_pool *pool, uint32_t *h, const void *data,
                  size_t len, size_t size, uint32_t *word);
 
+/* The object of a live handle is at `word` from now on, where place_object()
+ * has pinned it; its old slot waits for readers. In a read section. */
+void object_switch_to(struct zs_pool *pool, uint32_t h, uint32_t word,
+                      const char *func);
+/* The same for a word that leads to no object. */
+void object_leave(struct zs_pool *pool, uint32_t h, uint32_t word,
+                  const char *func);
+
 /* --- page_ops.c, compact.c --- */
 
 /* The zspage that `page` belongs to, with its class locked; NULL: it is not
@@ -383,6 +392,16 @@ extern const struct zs_shrink_ops zspage_shrink_ops;
 extern const struct zs_figures_ops zspage_figures_ops;
 
 /* --- view.c --- */
+
+#define ZS_HOT_BYTES ((size_t)1 << 20) /* of an arena: fits the second cache */
+
+/* So many objects' bytes, or fewer, are in the cache anyhow when the pool is
+ * small: then no step waits for anything, and fetching would only cost. */
+static inline bool pool_is_worth_fetching(const struct zs_pool *pool)
+{
+    return atomic_load_explicit(&pool->arena->budget.used,
+                                memory_order_relaxed) > ZS_HOT_BYTES;
+}
 
 /* Where the bytes of a live slot word are. In a read section, or pinned. */
 void view_of_word(const struct zs_pool *pool, uint32_t word,

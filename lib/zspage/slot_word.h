@@ -92,4 +92,16 @@ static inline uint32_t zs_slot_free_link(uint32_t w)
     return w >> ZS_SLOT_STATE_BITS;
 }
 
+/* The word of a taken handle without an object: it is of zspage 0, which there
+ * is not, and no thread's cache has it (for_store.h). */
+static inline uint32_t zs_slot_bare_word(unsigned number)
+{
+    return zs_slot_word(0, number, ZS_SLOT_CACHED);
+}
+
+static inline bool zs_slot_is_bare(uint32_t w)
+{
+    return zs_slot_zspage(w) == 0 && zs_slot_state(w) == ZS_SLOT_CACHED;
+}
+
 #endif /* ZS_LIB_SLOT_WORD_H */

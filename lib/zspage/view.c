@@ -11,8 +11,7 @@
 #include "pool_impl.h"
 #include "rcu.h"
 
-#define HOT_BYTES ((size_t)1 << 20) /* of an arena: fits the second cache */
-#define CACHE_LINE 64u              /* bytes */
+#define CACHE_LINE 64u      /* bytes */
 #define PREFETCH_BYTES 512u /* of an object; the hardware does the rest */
 #define GROUP 16u           /* as many misses as a core has under way */
 
@@ -86,14 +85,6 @@ static void prefetch_words(const struct zs_pool *pool,
     }
 }
 
-/* So many objects' bytes, or fewer, are in the cache anyhow when the pool is
- * small: then no step waits for anything, and fetching would only cost. */
-static bool is_worth_fetching(const struct zs_pool *pool)
-{
-    return atomic_load_explicit(&pool->arena->budget.used,
-                                memory_order_relaxed) > HOT_BYTES;
-}
-
 static void views_of_hot(const struct zs_pool *pool, const zs_handle_t *handles,
                          size_t n, struct zs_view *views)
 {
@@ -108,7 +99,7 @@ void zs_obj_view(struct zs_pool *pool, const zs_handle_t *handles, size_t n,
                  struct zs_view *views)
 {
     ZS_ASSERT(zs_may_read());
-    if (!is_worth_fetching(pool)) {
+    if (!pool_is_worth_fetching(pool)) {
         views_of_hot(pool, handles, n, views);
         return;
     }

@@ -152,7 +152,7 @@ static void pack__headers_are_those_of_the_store(void **state)
 {
     static const size_t lengths[] = { 1,    31,   32,    255,   256,
                                       1023, 1024, 4095,  4096,  4097,
-                                      4127, 4128, 65535, 65536, 1 << 24 };
+                                      4127, 4128, 65535, 65536, ZS_PART_BYTES };
 
     (void)state;
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {

@@ -212,10 +212,10 @@ static void put__at_the_limit_fails_and_keeps_every_value(void **unused)
         n++;
         assert_true(n < MOST);
     }
-    assert_int_equal(err, -ENOMEM);
+    assert_int_equal(err, -ENOSPC);
     assert_true(n * LEN > (size_t)4 * 1024 * 1024);
     assert_int_equal(zs_store_replace(store, handles[0], noise, 100 * LEN),
-                     -ENOMEM);
+                     -ENOSPC);
     for (size_t i = 0; i < n; i++) {
         check_value(store, handles[i], noise + i * 100, LEN);
     }
@@ -291,20 +291,45 @@ static void stats__are_exact_after_many_threads(void **unused)
     }
 }
 
-/* Values of the shared handle: all of text, all of noise, or all zeroes,
- * whose lengths tell which. */
-static const size_t shared_lengths[] = { 9000, 700, 30 };
+/* Values of the shared handle: an object of text, one of noise, a pattern, and
+ * one in parts. Their lengths tell which. */
+#define LONGEST ((size_t)300000)
+
+static const struct {
+    unsigned char **bytes; /* NULL: zeroes */
+    size_t len;
+} shared_values[] = {
+    { &text, 9000 }, { &noise, 700 }, { NULL, 30 }, { &text, LONGEST }
+};
+
+static bool is_shared_value(const unsigned char *back, size_t len)
+{
+    static const unsigned char zeroes[30];
+
+    for (size_t i = 0; i < 4; i++) {
+        if (shared_values[i].len == len) {
+            const unsigned char *bytes = shared_values[i].bytes != NULL
+                                             ? *shared_values[i].bytes
+                                             : zeroes;
+
+            return memcmp(back, bytes, len) == 0;
+        }
+    }
+    return false;
+}
 
 static void *replace_shared(void *arg)
 {
     static const unsigned char zeroes[30];
     struct crew *crew = arg;
-    const unsigned char *values[] = { text, noise, zeroes };
 
-    for (size_t i = 0; i < 10000; i++) {
-        fail_unless(crew,
-                    zs_store_replace(crew->store, crew->shared, values[i % 3],
-                                     shared_lengths[i % 3]) == 0);
+    for (size_t i = 0; i < 6000; i++) {
+        size_t k = i % 50 == 0 ? 3 : next_random() % 3;
+        const unsigned char *bytes =
+            shared_values[k].bytes != NULL ? *shared_values[k].bytes : zeroes;
+
+        fail_unless(crew, zs_store_replace(crew->store, crew->shared, bytes,
+                                           shared_values[k].len) == 0);
     }
     atomic_store_explicit(&crew->is_over, true, memory_order_relaxed);
     return NULL;
@@ -312,25 +337,30 @@ static void *replace_shared(void *arg)
 
 static void *get_shared(void *arg)
 {
-    static const unsigned char zeroes[30];
+    static unsigned char back[LONGEST];
     struct crew *crew = arg;
-    unsigned char back[9000];
+    struct zs_store_get get = { .handle = crew->shared,
+                                .buf = back,
+                                .cap = LONGEST };
 
     while (!atomic_load_explicit(&crew->is_over, memory_order_relaxed)) {
+        struct zs_store_cursor at = { 0 };
+        zs_handle_t listed[8];
         size_t len = 0;
-        int err =
-            zs_store_get(crew->store, crew->shared, back, sizeof(back), &len);
 
-        fail_unless(crew, err == 0);
-        fail_unless(crew, len == 9000 || len == 700 || len == 30);
-        if (err == 0) {
-            const unsigned char *value = len == 9000  ? text
-                                         : len == 700 ? noise
-                                                      : zeroes;
-
-            fail_unless(crew, memcmp(back, value, len) == 0);
-        }
+        fail_unless(crew, zs_store_get(crew->store, crew->shared, back, LONGEST,
+                                       &len) == 0);
+        fail_unless(crew, is_shared_value(back, len));
+        fail_unless(crew, zs_store_get_batch(crew->store, &get, 1) == 0);
+        fail_unless(crew, is_shared_value(back, get.len));
+        fail_unless(crew, zs_store_get_range(crew->store, crew->shared, 0, back,
+                                             30, &len) == 0 &&
+                              len == 30);
         fail_unless(crew, zs_store_length(crew->store, crew->shared) >= 30);
+        len = zs_store_next(crew->store, &at, listed, 8);
+        while (len > 0) { /* never a part */
+            fail_unless(crew, listed[--len].raw == crew->shared.raw);
+        }
     }
     return NULL;
 }
@@ -341,7 +371,7 @@ static void get__beside_replace_returns_one_value_whole(void **unused)
     pthread_t writer, reader;
 
     (void)unused;
-    crew.shared = put(crew.store, text, shared_lengths[0]);
+    crew.shared = put(crew.store, text, 9000);
     assert_int_equal(pthread_create(&reader, NULL, get_shared, &crew), 0);
     assert_int_equal(pthread_create(&writer, NULL, replace_shared, &crew), 0);
     assert_int_equal(pthread_join(writer, NULL), 0);

@@ -43,6 +43,9 @@ static const size_t boundaries[] = {
     65535,
     65536,
     65537,
+    ZS_PART_BYTES - 1,
+    ZS_PART_BYTES,
+    ZS_PART_BYTES + 1,
     0xffffff,
     0x1000000,
     0x1000001,
@@ -53,7 +56,8 @@ static const size_t boundaries[] = {
 
 static bool same_value(const struct zs_value *a, const struct zs_value *b)
 {
-    return a->kind == b->kind && a->length == b->length &&
+    return a->kind == b->kind && a->codec == b->codec &&
+           a->dictionary == b->dictionary && a->length == b->length &&
            a->payload == b->payload && a->header == b->header;
 }
 
@@ -67,29 +71,25 @@ static unsigned char *encoded(const struct zs_value *v)
     return header;
 }
 
-static void check_round_trip(enum zs_value_kind kind, size_t length,
-                             size_t payload)
+static void check_round_trip(const struct zs_value *in)
 {
-    struct zs_value in = zs_value_make(kind, length, payload);
-    unsigned char *header = encoded(&in);
+    unsigned char *header = encoded(in);
     struct zs_value out;
 
-    assert_in_range(in.header, 1, ZS_VALUE_HEADER_MAX_BYTES);
-    assert_int_equal(zs_value_header_decode(header, in.header + payload, &out),
-                     0);
-    assert_true(same_value(&in, &out));
+    assert_in_range(in->header, 1, ZS_VALUE_HEADER_MAX_BYTES);
+    assert_int_equal(
+        zs_value_header_decode(header, in->header + in->payload, &out), 0);
+    assert_true(same_value(in, &out));
     free(header);
 }
 
 /* Every room that is too small for header and payload is refused. */
-static void check_truncation(enum zs_value_kind kind, size_t length,
-                             size_t payload)
+static void check_truncation(const struct zs_value *in)
 {
-    struct zs_value in = zs_value_make(kind, length, payload);
-    unsigned char *header = encoded(&in);
+    unsigned char *header = encoded(in);
     struct zs_value out;
 
-    for (size_t room = 0; room < in.header; room++) {
+    for (size_t room = 0; room < in->header; room++) {
         unsigned char *part = malloc(room + 1); /* malloc(0) may be NULL */
 
         assert_non_null(part);
@@ -98,25 +98,40 @@ static void check_truncation(enum zs_value_kind kind, size_t length,
                          -EBADMSG);
         free(part);
     }
-    if (payload > 0) {
+    if (in->payload > 0) {
         assert_int_equal(
-            zs_value_header_decode(header, in.header + payload - 1, &out),
+            zs_value_header_decode(header, in->header + in->payload - 1, &out),
             -EBADMSG);
     }
     free(header);
 }
 
-/* Call check() for every pair of boundaries that makes a lawful value. */
-static void for_each_boundary(void (*check)(enum zs_value_kind kind,
-                                            size_t length, size_t payload))
+/* Call check() for every boundary, and pair of them, that makes a lawful
+ * value. */
+static void for_each_boundary(void (*check)(const struct zs_value *v))
 {
     for (size_t i = 0; i < N_BOUNDARIES; i++) {
-        check(ZS_VALUE_RAW, boundaries[i], boundaries[i]);
-        if (boundaries[i] > 0) {
-            check(ZS_VALUE_SAME_FILLED, boundaries[i], 1);
+        size_t len = boundaries[i];
+        struct zs_value v;
+
+        if (len <= ZS_PART_BYTES) {
+            v = zs_value_make(ZS_VALUE_RAW, len, len);
+            check(&v);
+        } else {
+            v = zs_value_make(ZS_VALUE_IN_PARTS, len, zs_list_bytes(len));
+            check(&v);
         }
-        for (size_t j = 1; j < i; j++) {
-            check(ZS_VALUE_COMPRESSED, boundaries[i], boundaries[j]);
+        if (len >= ZS_PATTERN_MIN_BYTES) {
+            v = zs_value_make(ZS_VALUE_PATTERN, len, ZS_PATTERN_BYTES);
+            check(&v);
+        }
+        for (size_t j = 1; j < i && len <= ZS_PART_BYTES; j++) {
+            v = zs_value_make(ZS_VALUE_COMPRESSED, len, boundaries[j]);
+            check(&v);
+            v = zs_value_make_how(0, 1 + (unsigned)j % 31, len, boundaries[j]);
+            check(&v);
+            v = zs_value_make_how(7, (unsigned)i % 32, len, boundaries[j]);
+            check(&v);
         }
     }
 }
@@ -152,32 +167,67 @@ static void header__is_at_most_two_bytes_up_to_a_raw_page(void **unused)
     }
 }
 
+static void header__takes_at_most_one_byte_more_with_a_dictionary(void **unused)
+{
+    (void)unused;
+    for (unsigned d = 1; d < ZS_HOW_DICTIONARIES; d++) {
+        assert_int_equal(zs_value_make_how(0, d, 4096, 1000).header, 3);
+        assert_int_equal(zs_value_make_how(0, d, 187, 50).header,
+                         d <= 8 ? 3 : 4);
+        assert_int_equal(zs_value_make_how(0, d, 255, 254).header,
+                         d <= 8 ? 3 : 4);
+        assert_int_equal(zs_value_make_how(0, d, 256, 50).header, 4);
+        assert_int_equal(zs_value_make_how(1, d, 187, 50).header, 4);
+    }
+}
+
+static void decode__refuses_a_longer_form_than_need_be(void **unused)
+{
+    /* 187 bytes, 50 of payload: a line with a how byte */
+    unsigned char object[64] = { 0xe0 | 187 >> 6, 9, (187 << 2) & 0xff, 50 };
+    struct zs_value v;
+
+    (void)unused;
+    assert_int_equal(zs_value_header_decode(object, 64, &v), 0);
+    assert_int_equal(v.dictionary, 9);
+    object[1] = 8; /* this one has a form of 3 bytes */
+    assert_int_equal(zs_value_header_decode(object, 64, &v), -EBADMSG);
+}
+
 static void header__of_any_value_fits_the_maximum(void **unused)
 {
     struct zs_value v;
 
     (void)unused;
-    v = zs_value_make(ZS_VALUE_COMPRESSED, ZS_MAX_VALUE_BYTES,
-                      ZS_MAX_VALUE_BYTES - 1);
+    v = zs_value_make_how(1, 1, ZS_PART_BYTES, ZS_PART_BYTES - 1);
     assert_int_equal(v.header, ZS_VALUE_HEADER_MAX_BYTES);
-    v = zs_value_make(ZS_VALUE_RAW, ZS_MAX_VALUE_BYTES, ZS_MAX_VALUE_BYTES);
-    assert_true(v.header + v.payload <= ZS_MAX_OBJ_BYTES);
+    v = zs_value_make(ZS_VALUE_RAW, ZS_PART_BYTES, ZS_PART_BYTES);
+    assert_true(ZS_MARK_BYTES + v.header + v.payload + 8 <= 256 * 1024);
 }
 
 static void decode__gives_back_what_was_encoded(void **unused)
 {
+    struct zs_value v;
+
     (void)unused;
     for_each_boundary(check_round_trip);
     for (size_t length = 0; length < 9000; length++) {
-        check_round_trip(ZS_VALUE_RAW, length, length);
-        check_round_trip(ZS_VALUE_SAME_FILLED, length + 1, 1);
+        v = zs_value_make(ZS_VALUE_RAW, length, length);
+        check_round_trip(&v);
+        v = zs_value_make(ZS_VALUE_PATTERN, length + 16, ZS_PATTERN_BYTES);
+        check_round_trip(&v);
     }
     for (size_t payload = 1; payload < 4096; payload++) {
-        check_round_trip(ZS_VALUE_COMPRESSED, 4096, payload);
+        v = zs_value_make(ZS_VALUE_COMPRESSED, 4096, payload);
+        check_round_trip(&v);
+        v = zs_value_make_how((unsigned)payload % 8, 1 + (unsigned)payload % 31,
+                              4096, payload);
+        check_round_trip(&v);
     }
     for (size_t length = 2; length < 1100; length++) {
         for (size_t payload = 1; payload < length; payload += 7) {
-            check_round_trip(ZS_VALUE_COMPRESSED, length, payload);
+            v = zs_value_make(ZS_VALUE_COMPRESSED, length, payload);
+            check_round_trip(&v);
         }
     }
 }
@@ -198,61 +248,112 @@ static void decode__refuses_zeroed_memory(void **unused)
                      -EBADMSG);
 }
 
+static void check_refused(const unsigned char (*objects)[10], size_t n)
+{
+    struct zs_value out;
+
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(zs_value_header_decode(objects[i], SIZE_MAX, &out),
+                         -EBADMSG);
+    }
+}
+
 static void decode__refuses_lengths_above_the_maximum(void **unused)
 {
-    /* raw, same-filled, compressed: four bytes of length, 2^28 and 2^32 - 1 */
-    static const unsigned char objects[][9] = {
+    /* raw and compressed: more than a part; in parts, pattern: above 1 GiB */
+    static const unsigned char objects[][10] = {
         { 0x73, 0, 0, 0, 0x10 },
+        { 0x72, 0xff, 0xff, 0xff },
         { 0x73, 0xff, 0xff, 0xff, 0xff },
-        { 0xf3, 0, 0, 0, 0x10 },
-        { 0xf3, 0xff, 0xff, 0xff, 0xff },
         { 0xbf, 0, 0, 0, 0x10, 1, 0, 0, 0 },
-        { 0xbf, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0 },
+        { 0xb8, 0xff, 0xff, 0xff, 1 },
+        { 0xff, 1, 0, 0, 0, 0x10, 1, 0, 0, 0 },
+        { 0x13, 1, 0, 0, 0x40 },
+        { 0x13, 0xff, 0xff, 0xff, 0xff },
+        { 0x23, 1, 0, 0, 0x40 },
+        { 0x23, 0xff, 0xff, 0xff, 0xff },
     };
-    struct zs_value out;
 
     (void)unused;
-    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-        assert_int_equal(zs_value_header_decode(objects[i], SIZE_MAX, &out),
-                         -EBADMSG);
-    }
+    check_refused(objects, sizeof(objects) / sizeof(objects[0]));
 }
 
-static void decode__refuses_payloads_that_did_not_shrink(void **unused)
+static void decode__refuses_what_no_value_has(void **unused)
 {
-    static const unsigned char objects[][9] = {
-        { 0x80, 0 },         /* a page made of nothing */
-        { 0x90, 0 },         /* a page made of 4096 bytes */
-        { 0x9f, 0xff },      /* a page made of 8191 */
-        { 0xa0, 0, 0 },      /* an empty line */
-        { 0xa0, 4 << 2, 4 }, /* a line of 4 made of 4 */
-        { 0xb0, 9, 9 },      /* long form: 9 made of 9 */
-        { 0xb1, 9, 0, 1 },   /* long form: 9 made of 256 */
-        { 0xc0 },            /* same-filled with no byte */
+    static const unsigned char objects[][10] = {
+        { 0x80, 0 },             /* a page made of nothing */
+        { 0x90, 0 },             /* a page made of 4096 bytes */
+        { 0x9f, 0xff },          /* a page made of 8191 */
+        { 0xa0, 0, 0 },          /* an empty line */
+        { 0xa0, 4 << 2, 4 },     /* a line of 4 made of 4 */
+        { 0xb0, 9, 9 },          /* long form: 9 made of 9 */
+        { 0xb1, 9, 0, 1 },       /* long form: 9 made of 256 */
+        { 0x10, 15 },            /* a pattern in too short a value */
+        { 0x21, 0, 1 },          /* 256 bytes in parts */
+        { 0x30, 1, 0, 0, 0, 0 }, /* a part is no value */
     };
-    struct zs_value out;
 
     (void)unused;
-    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
-        assert_int_equal(zs_value_header_decode(objects[i], SIZE_MAX, &out),
-                         -EBADMSG);
-    }
+    check_refused(objects, sizeof(objects) / sizeof(objects[0]));
 }
 
-/* V1 to V4 of value_header.h, written down a second time. */
+static void decode__refuses_what_could_be_shorter(void **unused)
+{
+    static const unsigned char objects[][10] = {
+        { 0x70, 31 },                  /* raw, fits the first byte */
+        { 0x71, 0, 16 },               /* raw, 4096 */
+        { 0x72, 0x20, 0x20, 0 },       /* raw, a byte too many */
+        { 0xb4, 0, 16, 9 },            /* compressed page */
+        { 0xb0, 200, 9 },              /* compressed line */
+        { 0xb5, 0, 32, 9, 0 },         /* a byte too many */
+        { 0xc0, 0, 9 },                /* how that says nothing */
+        { 0x11, 16, 0 },               /* pattern, a byte too many */
+        { 0x23, 0, 0, 8, 0, 0, 0, 0 }, /* in parts, a byte too many */
+    };
+
+    (void)unused;
+    check_refused(objects, sizeof(objects) / sizeof(objects[0]));
+}
+
+static void mark__is_read_as_it_was_written(void **unused)
+{
+    struct zs_mark in = { .value = 0xfedcba98, .index = 0xabcd }, out;
+    unsigned char *bytes = malloc(ZS_MARK_BYTES);
+
+    (void)unused;
+    assert_non_null(bytes);
+    zs_mark_encode(&in, bytes);
+    assert_int_equal(zs_mark_decode(bytes, ZS_MARK_BYTES, &out), 0);
+    assert_int_equal(out.value, in.value);
+    assert_int_equal(out.index, in.index);
+    assert_int_equal(zs_mark_decode(bytes, ZS_MARK_BYTES - 1, &out), -EBADMSG);
+    bytes[0] ^= 1;
+    assert_int_equal(zs_mark_decode(bytes, ZS_MARK_BYTES, &out), -EBADMSG);
+    free(bytes);
+}
+
+/* V1 to V6 of value_header.h, written down a second time. */
 static void check_lawful(const struct zs_value *v, size_t room)
 {
     assert_true(v->length <= ZS_MAX_VALUE_BYTES);
     assert_true(v->header + v->payload <= room);
-    if (v->kind == ZS_VALUE_RAW) {
+    assert_true(v->codec < 8 && v->dictionary < 32);
+    switch (v->kind) {
+    case ZS_VALUE_RAW:
         assert_int_equal(v->payload, v->length);
-    } else if (v->kind == ZS_VALUE_SAME_FILLED) {
-        assert_int_equal(v->payload, 1);
-        assert_true(v->length > 0);
-    } else {
-        assert_int_equal(v->kind, ZS_VALUE_COMPRESSED);
+        break;
+    case ZS_VALUE_PATTERN:
+        assert_int_equal(v->payload, 8);
+        assert_true(v->length >= 16);
+        break;
+    case ZS_VALUE_IN_PARTS:
+        assert_true(v->length > ZS_PART_BYTES);
+        break;
+    case ZS_VALUE_COMPRESSED:
         assert_true(v->payload > 0 && v->payload < v->length);
+        return;
     }
+    assert_int_equal(v->codec | v->dictionary, 0);
 }
 
 static void decode__accepts_only_lawful_values_from_garbage(void **unused)
@@ -287,12 +388,16 @@ int main(void)
         cmocka_unit_test(header__is_two_bytes_for_a_compressed_page),
         cmocka_unit_test(header__is_three_bytes_for_a_compressed_line),
         cmocka_unit_test(header__is_at_most_two_bytes_up_to_a_raw_page),
+        cmocka_unit_test(header__takes_at_most_one_byte_more_with_a_dictionary),
+        cmocka_unit_test(decode__refuses_a_longer_form_than_need_be),
         cmocka_unit_test(header__of_any_value_fits_the_maximum),
         cmocka_unit_test(decode__gives_back_what_was_encoded),
         cmocka_unit_test(decode__refuses_every_truncation),
         cmocka_unit_test(decode__refuses_zeroed_memory),
         cmocka_unit_test(decode__refuses_lengths_above_the_maximum),
-        cmocka_unit_test(decode__refuses_payloads_that_did_not_shrink),
+        cmocka_unit_test(decode__refuses_what_no_value_has),
+        cmocka_unit_test(decode__refuses_what_could_be_shorter),
+        cmocka_unit_test(mark__is_read_as_it_was_written),
         cmocka_unit_test(decode__accepts_only_lawful_values_from_garbage),
     };
     return cmocka_run_group_tests_name("value_header", tests, NULL, NULL);

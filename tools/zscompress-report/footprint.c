@@ -7,7 +7,7 @@
 #include <zspool/compactor.h>
 #include <zspool/store.h>
 
-#define SAME_BYTES 4u /* header and one byte of a same-filled value */
+#define SAME_BYTES 4u /* of a value without an object: its handle */
 
 static int compacted_footprint(struct zs_pool *pool, uint64_t *out)
 {
@@ -36,7 +36,7 @@ static int put_objects(struct zs_pool *pool, const uint32_t *sizes, size_t n,
 
 static size_t largest(const uint32_t *sizes, size_t n)
 {
-    size_t max = SAME_BYTES;
+    size_t max = 1;
 
     for (size_t i = 0; i < n; i++) {
         max = sizes[i] > max ? sizes[i] : max;
@@ -47,7 +47,6 @@ static size_t largest(const uint32_t *sizes, size_t n)
 int footprint_of_objects(const uint32_t *sizes, size_t n, unsigned times,
                          uint64_t n_same, uint64_t *out)
 {
-    static const uint32_t same = SAME_BYTES;
     void *zeros = calloc(1, largest(sizes, n));
     struct zs_pool *pool = NULL;
     int err = zeros != NULL ? zs_pool_create(NULL, &pool) : -ENOMEM;
@@ -55,11 +54,11 @@ int footprint_of_objects(const uint32_t *sizes, size_t n, unsigned times,
     for (; err == 0 && times > 0; times--) {
         err = put_objects(pool, sizes, n, zeros);
     }
-    for (; err == 0 && n_same > 0; n_same--) {
-        err = put_objects(pool, &same, 1, zeros);
-    }
     if (err == 0) {
         err = compacted_footprint(pool, out);
+    }
+    if (err == 0) {
+        *out += n_same * SAME_BYTES;
     }
     zs_pool_destroy(pool);
     free(zeros);
@@ -68,20 +67,24 @@ int footprint_of_objects(const uint32_t *sizes, size_t n, unsigned times,
 
 static int store_config(const struct codec *codec, struct zs_store_config *cfg)
 {
-    *cfg = (struct zs_store_config){ .level = codec->level };
+    *cfg = (struct zs_store_config){ .level = codec->level,
+                                     .dictionaries = { .off = true } };
     switch (codec->kind) {
     case CODEC_NONE:
         cfg->codec = ZS_CODEC_NONE;
         return 0;
-    case CODEC_LZ4:
+    case CODEC_LZ4: /* levels of the store are below 0 there */
+        cfg->codec = ZS_CODEC_LZ4;
+        cfg->level = -codec->level;
+        return 0;
+    case CODEC_LZ4HC:
         cfg->codec = ZS_CODEC_LZ4;
         return 0;
     case CODEC_ZSTD:
         cfg->codec = ZS_CODEC_ZSTD;
         return 0;
-    default:
-        return -ENOTSUP;
     }
+    return -ENOTSUP;
 }
 
 int footprint_of_store(const struct codec *codec, const struct values *v,

@@ -2,6 +2,8 @@
 /* pack.c - one value the way the store keeps it. */
 #include "pack.h"
 
+#include "for_store.h"
+#include "size_class.h"
 #include "split.h"
 
 static size_t bytes_for(size_t n)
@@ -40,5 +42,9 @@ struct packed pack_value(struct coder *c, struct coder *plain,
         return raw;
     }
     p.header = pack_header_bytes(false, len, p.payload) + (with_dict ? 1 : 0);
-    return p.header + p.payload < raw.header + raw.payload ? p : raw;
+    zs_size_classes_init();
+    return zs_obj_class_bytes(p.header + p.payload) <
+                   zs_obj_class_bytes(raw.header + raw.payload)
+               ? p
+               : raw;
 }

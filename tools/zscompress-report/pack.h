@@ -3,8 +3,8 @@
  * pack.h - one value the way the store keeps it.
  *
  * The store's rules, which its headers and docs state: a value that is too
- * short for the codec, or that header and payload make no shorter, is raw; in
- * front stands a header of 1 to 9 bytes with both lengths. A value that was
+ * short for the codec, or that would take the same size class, is raw; in front
+ * stands a header of 1 to 8 bytes with both lengths. A value that was
  * packed with a dictionary is taken to need one byte more, for its number.
  * A test holds the sum of headers to what a real store says.
  */

@@ -47,9 +47,7 @@ void values_close(struct values *v)
 
 bool value_is_same_filled(const unsigned char *data, size_t len)
 {
-    size_t pattern = len % 8 == 0 ? 8 : len % 4 == 0 ? 4 : len % 2 == 0 ? 2 : 1;
-
-    return len > pattern && memcmp(data, data + pattern, len - pattern) == 0;
+    return len >= 16 && memcmp(data, data + 8, len - 8) == 0;
 }
 
 static unsigned size_idx(size_t len)

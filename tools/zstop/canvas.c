@@ -19,8 +19,10 @@ void canvas_put(struct canvas *c, int row, int column, enum colour colour,
     if (row < 0 || row >= c->rows || column < 0 || column >= c->columns) {
         return;
     }
-    c->cells[row][column] =
-        character >= ' ' && character <= '~' ? character : '?';
+    if (character < ' ' || character > '~') {
+        character = '?';
+    }
+    c->cells[row][column] = character;
     c->colours[row][column] = (unsigned char)colour;
 }
 

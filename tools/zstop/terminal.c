@@ -18,7 +18,7 @@ static void start_colours(void)
         use_default_colors() != OK) {
         return;
     }
-    for (short i = 0; i < NR_COLOURS; i++) {
+    for (int i = 0; i < NR_COLOURS; i++) {
         (void)init_pair((short)(i + 1), of_text[i], -1);
     }
 }

@@ -166,8 +166,7 @@ static char merge(const char *cells, size_t n)
     if (is_all_empty) {
         return is_all_offline ? '-' : '.';
     }
-    tenths /= (unsigned)n;
-    return tenths == 10 ? '#' : (char)('0' + tenths);
+    return "0123456789#"[tenths / n];
 }
 
 static enum colour colour_of(char cell)
@@ -225,13 +224,13 @@ static void draw_bar(const struct times *t, struct canvas *c, int row,
     int p9999 = place_of(t->p9999, columns);
 
     for (int i = 0; i <= p9999; i++) {
-        canvas_put(c, row, column + i,
-                   i <= p50   ? GOOD
-                   : i <= p99 ? WARNING
-                              : DIM,
-                   i <= p50   ? '='
-                   : i <= p99 ? '-'
-                              : '.');
+        if (i <= p50) {
+            canvas_put(c, row, column + i, GOOD, '=');
+        } else if (i <= p99) {
+            canvas_put(c, row, column + i, WARNING, '-');
+        } else {
+            canvas_put(c, row, column + i, DIM, '.');
+        }
     }
     canvas_put(c, row, column + place_of(t->max, columns), BAD, '|');
 }
