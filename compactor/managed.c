@@ -18,6 +18,7 @@
 #define MIN_PAUSE_NS UINT64_C(1000000)
 #define VICTIMS_TOGETHER 4u
 #define WAKE_SHARE 512u /* of the footprint: so much may be taken unseen */
+#define WAKE_FREED 8u   /* times as much may be freed */
 #define MIN_WAKE_BYTES (UINT64_C(1) << 20)
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
@@ -268,8 +269,8 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
     }
     if (gained == s->gained && !zs_pace_is_ending(&a->pace)) {
         zs_pass_drop_caches(a);
-        run_whole_pass(m, blocks_to_keep(m, s->idle_blocks,
-                                         now - m->ticked_ns));
+        run_whole_pass(m,
+                       blocks_to_keep(m, s->idle_blocks, now - m->ticked_ns));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
@@ -300,18 +301,24 @@ static void look_locked(struct zs_managed *m, uint64_t now, bool ticked)
     }
 }
 
-/* What may be taken until the waste can have passed the high mark. */
-static void set_wake_mark(struct zs_managed *m)
+/* What may be taken, or freed, until the waste can have passed the high mark.
+ * (Most of what is freed is taken again, so that says less.) */
+static void set_wake_marks(struct zs_managed *m)
 {
     struct zs_arena *a = m->arena;
     uint64_t used = atomic_load_explicit(&a->budget.used, memory_order_relaxed);
+    uint64_t freed =
+        atomic_load_explicit(&a->freed_bytes, memory_order_relaxed);
     uint64_t more = used / WAKE_SHARE;
 
     more = more > MIN_WAKE_BYTES ? more : MIN_WAKE_BYTES;
-    if (!m->near_limit && a->budget.limit != 0 &&
+    atomic_store_explicit(&a->wake_freed, freed + WAKE_FREED * more,
+                          memory_order_relaxed);
+    if (a->budget.limit != 0 && used < a->budget.limit - m->marks.low_bytes &&
         used + more > a->budget.limit - m->marks.low_bytes) {
         more = a->budget.limit - m->marks.low_bytes - used;
     }
+    m->grown_bytes = used + more;
     atomic_store_explicit(&a->wake_above, used + more, memory_order_relaxed);
 }
 
@@ -327,12 +334,16 @@ static bool note_kick(struct zs_managed *m)
     return kicked;
 }
 
-static void note_growth(struct zs_managed *m, uint64_t now)
+static void note_wake(struct zs_managed *m, uint64_t now)
 {
-    if (atomic_exchange_explicit(&m->arena->woken, false,
-                                 memory_order_relaxed)) {
-        m->grew_ns = now;
+    struct zs_arena *a = m->arena;
+
+    if (atomic_exchange_explicit(&a->woken, false, memory_order_relaxed)) {
         count(&m->stats.wakes, 1);
+    }
+    if (atomic_load_explicit(&a->budget.used, memory_order_relaxed) >
+        m->grown_bytes) {
+        m->grew_ns = now;
     }
 }
 
@@ -342,7 +353,7 @@ void zs_managed_look(struct zs_managed *m)
     uint64_t now = zs_os.now_ns();
     bool ticked = note_kick(m) || now - m->ticked_ns >= m->shared->tick_ns;
 
-    note_growth(m, now);
+    note_wake(m, now);
     count(&m->stats.looks, 1);
     set(&m->stats.pressure_level, (uint64_t)m->shared->shortage.state.level);
     m->cpu_ns = zs_os.thread_cpu_ns();
@@ -357,7 +368,7 @@ void zs_managed_look(struct zs_managed *m)
     m->due_ns =
         now + (m->share_percent > 0 && m->fruitless == 0 ? m->owed_ns
                                                          : m->shared->tick_ns);
-    set_wake_mark(m);
+    set_wake_marks(m);
 }
 
 bool zs_managed_is_due(const struct zs_managed *m, uint64_t now)
@@ -443,7 +454,7 @@ int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
     zs_lock_acquire(&shared->lock);
     m->budget = shared->budget;
     zs_lock_release(&shared->lock);
-    set_wake_mark(m);
+    set_wake_marks(m);
     zs_set_compactor_stats(a, add_figures, m);
     /* release: pairs with zs_arena_try_direct() */
     atomic_store_explicit(&a->direct, zs_direct_compact, memory_order_release);

@@ -52,9 +52,10 @@ struct zs_managed {
     _Atomic bool kicked, leaving; /* relaxed, as those above */
 
     uint64_t due_ns;
-    uint64_t ticked_ns; /* when memory was last given back by decay */
-    uint64_t grew_ns;   /* when last woken because memory was taken */
-    unsigned fruitless; /* passes, one after the other */
+    uint64_t ticked_ns;   /* when memory was last given back by decay */
+    uint64_t grown_bytes; /* of memory taken: what counts as growth */
+    uint64_t grew_ns;     /* when last that had happened */
+    unsigned fruitless;   /* passes, one after the other */
     uint64_t deferred_until_ns;
     uint64_t deferred_waste;         /* of the pass that gained nothing */
     struct zs_compact_budget budget; /* the copy in use */

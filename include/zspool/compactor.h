@@ -195,14 +195,15 @@ struct zs_compactor; /* opaque */
  * How much a compactor does, and how. Zero-initialise, then set what differs:
  * in every field 0 means the default.
  *
- * Waste is memory that is resident but neither live nor in the reserve. Below
+ * Waste is memory that is resident but neither live nor in the reserve, what
+ * waits for readers left out. Below
  * the low mark nothing is done. From there on the thread works for its share of
  * a processor; above the high mark the share rises, and at twice the high mark
  * it is the greatest. It pauses between steps, so that work comes as a trickle.
  */
 struct zs_compact_budget {
-    unsigned low_percent;       /**< low mark, of resident memory. 0: 1 */
-    unsigned high_percent;      /**< high mark, not below the low one. 0: 2 */
+    unsigned low_permille;      /**< low mark, in 1/1000 of resident. 0: 7 */
+    unsigned high_permille;     /**< high mark, not below the low one. 0: 10 */
     unsigned share_percent;     /**< of one processor. 1..100, 0: 5 */
     unsigned max_share_percent; /**< not below share_percent. 0: 100 */
 
@@ -214,8 +215,8 @@ struct zs_compact_budget {
     uint32_t
         step_objects; /**< most objects moved in a step. 0: 256, the most */
 
-    /** Empty pageblocks that keep their memory for the next burst, in bytes.
-     *  0: 4 MiB. ZS_RESERVE_NOTHING: none */
+    /** Free memory that is kept for the next burst, in bytes.
+     *  0: 2 MiB. ZS_RESERVE_NOTHING: none */
     uint64_t reserve_bytes;
     /** How fast the memory of other empty pageblocks goes back: half of it in
      *  so many ns. 0: 500 ms. 1: at once */

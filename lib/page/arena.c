@@ -122,6 +122,7 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
     zs_lock_init(&a->pass_lock, ZS_RANK_PASS);
     zs_pace_init(&a->pace);
     atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&a->wake_freed, UINT64_MAX, memory_order_relaxed);
     zs_lock_init(&a->figures_lock, ZS_RANK_FIGURES);
     a->types[ZS_PAGE_TYPE_RETIRED].taken = true;
     a->types[ZS_PAGE_TYPE_RETIRED].name = "retired";

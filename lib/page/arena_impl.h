@@ -74,7 +74,7 @@ struct zs_arena {
     uint32_t n_blocks_used;               /* not EMPTY */
     uint32_t n_blocks_idle;               /* OPEN with no page used */
     uint32_t n_huge_idle;                 /* of those */
-    uint64_t n_huge_holes;                /* free pages of OPEN huge blocks */
+    uint64_t n_pages_idle;                /* zs_block_n_idle() of OPEN blocks */
     uint32_t recycle_blocks;              /* a pass keeps so many idle ones */
     uint32_t n_blocks_huge;
     uint32_t huge_pause;    /* blocks to open before the next huge one */
@@ -102,11 +102,13 @@ struct zs_arena {
     struct zs_pace pace;
 
     /* The compactor that looks after the arena, if one does. */
-    _Atomic uint64_t wake_above; /* of budget.used: post the waker. Relaxed */
-    sem_t *waker;                /* guarded by lock */
-    _Atomic bool woken;          /* relaxed; the semaphore says when to look */
-    _Atomic bool has_skips;      /* blocks are passed over: skip_passes */
-    _Atomic bool unblocked;      /* and what kept one in place has gone */
+    _Atomic uint64_t wake_above;  /* of budget.used: post the waker. Relaxed */
+    _Atomic uint64_t wake_freed;  /* the same, of freed_bytes */
+    _Atomic uint64_t freed_bytes; /* ever; relaxed */
+    sem_t *waker;                 /* guarded by lock */
+    _Atomic bool woken;           /* relaxed; the semaphore says when to look */
+    _Atomic bool has_skips;       /* blocks are passed over: skip_passes */
+    _Atomic bool unblocked;       /* and what kept one in place has gone */
     /* Compact a little for an allocation that met the limit (its functions
      * live in a room above). */
     _Atomic(zs_direct_fn *) direct;

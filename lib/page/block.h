@@ -60,6 +60,13 @@ void zs_block_give(struct zs_block *b, unsigned first, unsigned n);
 unsigned zs_block_set_resident(struct zs_block *b, unsigned first, unsigned n,
                                bool resident);
 
+/* Free pages with memory; fewer than there are where used ones have none. */
+static inline unsigned zs_block_n_idle(const struct zs_block *b)
+{
+    return b->n_resident > b->n_used ? (unsigned)(b->n_resident - b->n_used)
+                                     : 0;
+}
+
 /* Next run [*first, *first + n) of free resident pages from *first on; returns
  * n, or 0 when there is none. */
 unsigned zs_block_next_idle_run(const struct zs_block *b, unsigned *first);

@@ -29,6 +29,7 @@ enum zs_page_use {
     ZS_USE_SPARSE, /* some of them get memory, some may lose it */
     ZS_USE_DENSE,  /* all of them get memory, and keep it while they are used */
     ZS_USE_HOLES,  /* as DENSE, in huge blocks that are there or nowhere */
+    ZS_USE_IDLE,   /* as DENSE, where free pages have memory or nowhere */
     ZS_USE_BARE,   /* none gets memory: in a huge block never */
 };
 
@@ -77,9 +78,9 @@ bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
 bool zs_pages_any_resident(struct zs_arena *a, zs_pfn_t first, unsigned n);
 bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn); /* in a huge block */
 /* Rather than a new huge block, should a dense run of n be put together from
- * what is free in those that are there? When none has such a run, and more than
- * a few of their pages are holes. */
-bool zs_arena_prefers_holes(struct zs_arena *a, unsigned n);
+ * free pages that have memory? When no huge block has such a run, and more than
+ * a few pages are idle. */
+bool zs_arena_prefers_idle(struct zs_arena *a, unsigned n);
 /* Are there huge blocks? Their free pages have memory. */
 bool zs_arena_has_huge(struct zs_arena *a);
 /* How many of the n pages from `first` on are like the first: with memory, or
@@ -101,6 +102,10 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
 /* Give back all memory of free pages, and empty blocks beyond keep_blocks.
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
+
+/* Objects were freed, so many bytes: a compactor may want to know. No lock of
+ * rank ARENA is held. */
+void zs_arena_note_freed(struct zs_arena *a, uint64_t bytes);
 
 /* Something that kept a page of the block in place does no more: a compactor
  * that passes the block over for that tries again. */

@@ -38,11 +38,22 @@ static void wake_compactor(struct zs_arena *a)
 {
     zs_lock_acquire(&a->lock);
     atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&a->wake_freed, UINT64_MAX, memory_order_relaxed);
     if (a->waker) {
         atomic_store_explicit(&a->woken, true, memory_order_relaxed);
         (void)sem_post(a->waker);
     }
     zs_lock_release(&a->lock);
+}
+
+void zs_arena_note_freed(struct zs_arena *a, uint64_t bytes)
+{
+    uint64_t freed = bytes + atomic_fetch_add_explicit(&a->freed_bytes, bytes,
+                                                       memory_order_relaxed);
+
+    if (freed > atomic_load_explicit(&a->wake_freed, memory_order_relaxed)) {
+        wake_compactor(a);
+    }
 }
 
 void zs_arena_note_growth(struct zs_arena *a)
@@ -98,11 +109,15 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes)
 static unsigned set_resident(struct zs_arena *a, zs_pfn_t first, unsigned n,
                              bool resident)
 {
+    struct zs_block *b = &a->blocks[first / ZS_BLOCK_PAGES];
     unsigned changed;
+    bool open;
 
     zs_lock_acquire(&a->lock);
-    changed = zs_block_set_resident(&a->blocks[first / ZS_BLOCK_PAGES],
-                                    first % ZS_BLOCK_PAGES, n, resident);
+    open = b->state == ZS_BLOCK_OPEN; /* A3 counts its idle pages */
+    a->n_pages_idle -= open ? zs_block_n_idle(b) : 0;
+    changed = zs_block_set_resident(b, first % ZS_BLOCK_PAGES, n, resident);
+    a->n_pages_idle += open ? zs_block_n_idle(b) : 0;
     zs_lock_release(&a->lock);
     return changed;
 }
