@@ -92,7 +92,7 @@ static void command__the_longest_line_fits(void **unused)
 
 static void budget__words_are_set_in_their_units(void **unused)
 {
-    struct zs_compact_budget b = { .high_percent = 77, .decay_ns = 99 };
+    struct zs_compact_budget b = { .high_permille = 77, .decay_ns = 99 };
 
     (void)unused;
     assert_true(parse("budget share=7 max=50 low=1 step_us=30 step_bytes=8k "
@@ -101,8 +101,8 @@ static void budget__words_are_set_in_their_units(void **unused)
     zs_command_apply(&command, &b);
     assert_int_equal(b.share_percent, 7);
     assert_int_equal(b.max_share_percent, 50);
-    assert_int_equal(b.low_percent, 1);
-    assert_int_equal(b.high_percent, 77); /* as it was */
+    assert_int_equal(b.low_permille, 1);
+    assert_int_equal(b.high_permille, 77); /* as it was */
     assert_int_equal(b.step_ns, 30000);
     assert_int_equal(b.step_bytes, 8192);
     assert_int_equal(b.step_objects, 9);
@@ -157,8 +157,8 @@ static void budget__settings_have_a_form(void **unused)
 static void budget__is_printed_as_it_can_be_set(void **unused)
 {
     const struct zs_compact_budget b = {
-        .low_percent = 3,
-        .high_percent = 5,
+        .low_permille = 3,
+        .high_permille = 5,
         .share_percent = 5,
         .max_share_percent = 100,
         .step_ns = 100000,

@@ -66,9 +66,9 @@ static void press_buttons(int fd, struct zs_compactor *compactor)
     assert_int_equal(b.share_percent, 20);
     assert_true(b.reserve_bytes == ZS_RESERVE_NOTHING);
     assert_refuses(fd, "budget low=50 high=40", "as before");
-    assert_refuses(fd, "budget low=500", "low: a number from 1 to 100");
+    assert_refuses(fd, "budget low=5000", "low: a number from 1 to 1000");
     zs_compactor_budget(compactor, &b);
-    assert_int_equal(b.low_percent, 3);
+    assert_int_equal(b.low_permille, 3);
     assert_answers(fd, "pause", "done");
     assert_true(zs_compactor_is_paused(compactor));
     assert_answers(fd, "arenas", "\"compactor\":true,\"paused\":true");
@@ -80,8 +80,8 @@ static void answers__a_compactor_has_buttons(void **unused)
 {
     struct zs_monitor_config cfg = { .path = path, .arena = arena };
     struct zs_compactor_config slow = { .tick_ns = UINT64_C(3600000000000),
-                                        .budget = { .low_percent = 3,
-                                                    .high_percent = 5 } };
+                                        .budget = { .low_permille = 3,
+                                                    .high_permille = 5 } };
     struct zs_compactor_stats stats = { 0 };
     int fd;
 
