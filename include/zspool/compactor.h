@@ -249,9 +249,9 @@ struct zs_compactor_config {
  * pass that gained nothing it passes only after twice as many ticks (up to
  * 64), or when the figures have changed.
  *
- * For an arena with a limit: when an allocation meets the limit, and is not
- * called in a read section, the calling thread compacts a little and tries
- * again (direct compaction), before it answers -ENOMEM.
+ * For an arena with a limit: an allocation that meets it, and is not called in
+ * a read section, waits up to 5 ms for the thread to make room, before it
+ * answers -ENOMEM. It runs no callback and waits for no reader itself.
  *
  * @param arena  the first arena, as zs_compactor_add(); NULL: none yet.
  * @param cfg    settings, copied; NULL means all defaults.
@@ -284,7 +284,8 @@ ZS_API ZS_MUST_CHECK int zs_compactor_add(struct zs_compactor *compactor,
  * in progress, and for readers.
  *
  * @retval 0        it is left alone
- * @retval -ENOENT  it is not this compactor's
+ * @retval -ENOENT  it is not this compactor's; or somebody else is removing it,
+ *                  and may not be through yet
  */
 ZS_API int zs_compactor_remove(struct zs_compactor *compactor,
                                struct zs_arena *arena);
@@ -306,8 +307,8 @@ ZS_API void zs_compactor_budget(struct zs_compactor *compactor,
 /** Look at all arenas now, without waiting for the tick. Never waits. */
 ZS_API void zs_compactor_kick(struct zs_compactor *compactor);
 
-/** Do nothing until zs_compactor_resume(); a pass in progress ends soon. Direct
- *  compaction goes on. Never waits. */
+/** Do nothing until zs_compactor_resume(); a pass in progress ends soon. Never
+ *  waits. */
 ZS_API void zs_compactor_pause(struct zs_compactor *compactor);
 ZS_API void zs_compactor_resume(struct zs_compactor *compactor);
 /** Has it been told to do nothing? */

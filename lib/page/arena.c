@@ -118,6 +118,7 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
         a->lists[true][l] = ZS_BLOCK_NONE;
     }
     zs_lock_init(&a->lock, ZS_RANK_ARENA);
+    pthread_cond_init(&a->attempted, NULL);
     zs_lock_init(&a->types_lock, ZS_RANK_TYPES);
     zs_lock_init(&a->pass_lock, ZS_RANK_PASS);
     zs_pace_init(&a->pace);
@@ -161,6 +162,7 @@ void zs_arena_destroy(struct zs_arena *a)
     zs_lock_destroy(&a->figures_lock);
     zs_lock_destroy(&a->pass_lock);
     zs_lock_destroy(&a->types_lock);
+    pthread_cond_destroy(&a->attempted);
     zs_lock_destroy(&a->lock);
     zs_os.unreserve(a->not_empty, map_bytes(a));
     zs_os.unreserve(a->blocks, blocks_bytes(a));

@@ -102,19 +102,23 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
 /* Give back all memory of free pages, and empty blocks beyond keep_blocks.
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
+/* The same by a mover between two steps, with points; ends when its pass is to
+ * end. */
+void zs_arena_trim_paced(struct zs_arena *a, uint32_t keep_blocks);
 
 /* Objects were freed, so many bytes: a compactor may want to know. No lock of
  * rank ARENA is held. */
 void zs_arena_note_freed(struct zs_arena *a, uint64_t bytes);
 
-/* Something that kept a page of the block in place does no more: a compactor
- * that passes the block over for that tries again. */
+/* Something that kept a page of the block in place does no more, or will soon:
+ * a compactor that passes the block over for that tries again. */
+bool zs_arena_has_skips(const struct zs_arena *a);
 void zs_block_forget_skip(struct zs_arena *a, zs_pfn_t pfn);
 
-/* An allocation has met the limit: compact a little, if somebody offers that
- * (compactor/direct.h) and the caller may wait: it holds no lock, and is no
- * mover and in no read section. True: try again. */
-bool zs_arena_try_direct(struct zs_arena *a);
+/* An allocation has met the limit: wait a little for the compactor, if there is
+ * one and the caller may wait: it holds no lock of the library, and is no mover
+ * and in no read section. True: there is more headroom than before. */
+bool zs_arena_stall(struct zs_arena *a);
 
 /* Movers stop here and flush: since the last flush they have left as much
  * memory waiting for readers as may (two pageblocks or 1 % of the pages in use,

@@ -351,7 +351,10 @@ int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
 
     ZS_ASSERT(n >= 1 && n <= ZS_MAX_RUN_PAGES && a->types[type].taken);
     at = try_take(a, n, use);
-    if (at == ZS_PFN_NONE && use != ZS_USE_HOLES && use != ZS_USE_IDLE) {
+    if (at == ZS_PFN_NONE && (use == ZS_USE_HOLES || use == ZS_USE_IDLE)) {
+        return -ENOMEM; /* there is none; the limit has not been asked */
+    }
+    if (at == ZS_PFN_NONE) {
         (void)zs_arena_trim(a, 0); /* idle memory and blocks are in the way */
         at = try_take(a, n, use);
     }
@@ -512,17 +515,20 @@ void zs_block_unskip(struct zs_arena *a, uint32_t block)
     zs_lock_release(&a->lock);
 }
 
-/* An old `has_skips` costs a lock, or a pass that comes later. */
+bool zs_arena_has_skips(const struct zs_arena *a)
+{
+    return atomic_load_explicit(&a->has_skips, memory_order_relaxed);
+}
+
+/* It is tried in the next pass; passed over as long as before if that is in
+ * vain. */
 void zs_block_forget_skip(struct zs_arena *a, zs_pfn_t pfn)
 {
     struct zs_block *b = &a->blocks[pfn / ZS_BLOCK_PAGES];
 
-    if (!atomic_load_explicit(&a->has_skips, memory_order_relaxed)) {
-        return;
-    }
     zs_lock_acquire(&a->lock);
     if (b->skip_shift > 0) {
-        forget_skip_locked(b);
+        b->skip_passes = 0;
         atomic_store_explicit(&a->unblocked, true, memory_order_relaxed);
     }
     zs_lock_release(&a->lock);

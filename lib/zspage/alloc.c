@@ -177,7 +177,7 @@ static int place_anyhow(struct zs_pool *pool, size_t size, uint32_t *h,
         *h = given;
         err = place(pool, size, h, zp, idx);
     }
-    if (err == -ENOMEM && zs_arena_try_direct(pool->arena)) {
+    if (err == -ENOMEM && zs_arena_stall(pool->arena)) {
         *h = given;
         err = place(pool, size, h, zp, idx);
     }
