@@ -357,6 +357,11 @@ void zs_compactor_resume(struct zs_compactor *c)
     zs_compactor_kick(c);
 }
 
+bool zs_compactor_is_paused(const struct zs_compactor *c)
+{
+    return atomic_load_explicit(&c->shared.paused, memory_order_relaxed);
+}
+
 /* --- figures --- */
 
 int zs_compactor_stats(struct zs_compactor *c, struct zs_arena *arena,

@@ -22,6 +22,7 @@
 #ifndef ZS_COMPACTOR_H
 #define ZS_COMPACTOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "zspool/arena.h"
@@ -310,6 +311,8 @@ ZS_API void zs_compactor_kick(struct zs_compactor *compactor);
  *  waits. */
 ZS_API void zs_compactor_pause(struct zs_compactor *compactor);
 ZS_API void zs_compactor_resume(struct zs_compactor *compactor);
+/** Has it been told to do nothing? */
+ZS_API bool zs_compactor_is_paused(const struct zs_compactor *compactor);
 
 /** Stop and free it. May wait for a step of a pass in progress, and for
  *  readers. NULL is allowed. */

@@ -22,6 +22,8 @@
 #include "pace.h"
 
 enum zs_rank {
+    ZS_RANK_MONITORS,  /* the monitors of the process, for fork and exit  */
+    ZS_RANK_MONITOR,   /* arenas of a monitor; an answer in the making    */
     ZS_RANK_TRAINER,   /* training and freeing a store's dictionaries     */
     ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */

@@ -171,6 +171,11 @@ void zs_arena_destroy(struct zs_arena *a)
     zs_os.free(a);
 }
 
+const char *zs_arena_name(const struct zs_arena *a)
+{
+    return a->name;
+}
+
 static uint64_t relaxed(const _Atomic uint64_t *v)
 {
     return atomic_load_explicit(v, memory_order_relaxed);
