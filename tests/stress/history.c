@@ -331,7 +331,7 @@ static void run_phase(struct history *h, const struct phase *p)
     note_zspages(h);
 }
 
-/* --- the other thread: it sleeps between its phases, and keeps its caches --- */
+/* --- the other thread: between its phases it sleeps, with its caches --- */
 
 static sem_t asked, answered;
 static struct history *asked_history;
