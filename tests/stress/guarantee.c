@@ -10,7 +10,9 @@
 #include "pool_impl.h"
 
 #define PAGE ((uint64_t)ZS_PAGE_BYTES)
-#define RESERVE_BYTES ((uint64_t)4 << 20)
+#define RESERVE_BYTES ((uint64_t)2 << 20)
+#define LOW_PERMILLE 7u
+#define SMALL_BYTES ((uint64_t)128 << 20) /* the mark's share is of that much */
 #define LEAST_CACHE_BYTES ((uint64_t)512 << 10)
 
 static uint64_t div_up(uint64_t a, uint64_t b)
@@ -165,6 +167,13 @@ static uint64_t arena_fixed_bytes(const struct arena_census *a)
            PAGE; /* the balloon */
 }
 
+/* What the thread leaves alone comes to it. */
+static uint64_t with_waste(uint64_t live)
+{
+    return larger(live * 1000 / (1000 - LOW_PERMILLE),
+                  live + SMALL_BYTES * LOW_PERMILLE / 1000);
+}
+
 void bounds_of(const struct arena_census *a, const struct census *pools,
                unsigned n_pools, struct bounds *out)
 {
@@ -195,5 +204,5 @@ void bounds_of(const struct arena_census *a, const struct census *pools,
                 a->n_balloon_pages * PAGE;
     caches = n_pools * larger(LEAST_CACHE_BYTES, usable / 400);
     out->thread_resident =
-        larger(resident, (usable + caches) * 100 / 99) + RESERVE_BYTES;
+        larger(resident, with_waste(usable + caches)) + RESERVE_BYTES;
 }
