@@ -293,13 +293,16 @@ static uint64_t gained_so_far(struct zs_managed *m)
 }
 
 /* A load that takes memory uses what becomes free where it is: no block is
- * emptied for it, to be filled again at once. But where most of the waste is
- * free pages already, it does not use those. */
+ * emptied for it, to be filled again at once. And emptying blocks interrupts
+ * other processors more than anything else, so once a tick will do. But where
+ * most of the waste is free pages already, consolidating gains nothing. */
 static bool is_enough_to_consolidate(const struct zs_managed *m,
                                      const struct zs_score *s, uint64_t now)
 {
-    return now - m->grew_ns < m->shared->tick_ns && !m->urgent &&
-           s->idle * 2 < zs_score_waste(s, 0);
+    uint64_t tick = m->shared->tick_ns;
+
+    return (now - m->grew_ns < tick || now - m->whole_ns < tick) &&
+           !m->urgent && s->idle * 2 < zs_score_waste(s, 0);
 }
 
 static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
@@ -319,6 +322,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
     }
     if (gained == s->gained && !zs_pace_is_ending(&a->pace)) {
         zs_pass_drop_caches(a);
+        m->whole_ns = now;
         run_whole_pass(m, blocks_to_keep(m, s->idle_blocks, 0));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
