@@ -124,11 +124,17 @@ struct zs_arena {
     void *compactor_stats_ctx;
 };
 
+/* resident.c: a pass that pauses looks now why it should end. */
+void zs_arena_end_pause(struct zs_arena *a);
+
 /* Become the arena's mover; a pass that pauses is told to end. May wait. */
 static inline void zs_arena_begin_pass(struct zs_arena *a)
 {
     atomic_fetch_add_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
-    zs_lock_acquire(&a->pass_lock);
+    if (!zs_lock_try_acquire(&a->pass_lock)) {
+        zs_arena_end_pause(a);
+        zs_lock_acquire(&a->pass_lock);
+    }
     atomic_fetch_sub_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
     zs_mover_begins(&a->pace);
 }

@@ -45,6 +45,16 @@ static void wake_compactor(struct zs_arena *a)
     zs_lock_release(&a->lock);
 }
 
+/* The compactor sleeps on the same semaphore in its pauses. */
+void zs_arena_end_pause(struct zs_arena *a)
+{
+    zs_lock_acquire(&a->lock);
+    if (a->waker) {
+        (void)sem_post(a->waker);
+    }
+    zs_lock_release(&a->lock);
+}
+
 void zs_arena_note_growth(struct zs_arena *a)
 {
     if (atomic_load_explicit(&a->budget.used, memory_order_relaxed) >
