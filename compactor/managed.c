@@ -233,6 +233,16 @@ static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
     return blocks < m->arena->retain_blocks ? blocks : m->arena->retain_blocks;
 }
 
+/* What a pass has gained. Where nothing was moved and no less is resident than
+ * before, it only gave back what it had taken to move to. */
+static uint64_t gain(const struct zs_score *before,
+                     const struct zs_score *after)
+{
+    return after->moved == before->moved && after->resident >= before->resident
+               ? 0
+               : after->gained - before->gained;
+}
+
 /* What a load that takes memory can use as it is stays where it is. */
 static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
                  bool grows)
@@ -241,7 +251,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
     uint64_t waste = zs_score_waste(s, reserve_of(m));
     struct zs_score after;
 
-    if (is_deferred(m, waste, now) && !is_set(&m->kicked)) {
+    if (is_deferred(m, waste, now) && !m->asked_for) {
         return;
     }
     count(&m->stats.passes, 1);
@@ -256,7 +266,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now,
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
     zs_score_take(a, &after);
-    note_outcome(m, after.gained - s->gained, waste, now);
+    note_outcome(m, gain(s, &after), waste, now);
 }
 
 /* --- looks --- */
@@ -290,11 +300,12 @@ static void set_wake_mark(struct zs_managed *m)
     struct zs_arena *a = m->arena;
     uint64_t used = atomic_load_explicit(&a->budget.used, memory_order_relaxed);
     uint64_t more = used / WAKE_SHARE;
+    uint64_t low = a->budget.limit - m->marks.low_bytes;
 
     more = more > MIN_WAKE_BYTES ? more : MIN_WAKE_BYTES;
-    if (!m->near_limit && a->budget.limit != 0 &&
-        used + more > a->budget.limit - m->marks.low_bytes) {
-        more = a->budget.limit - m->marks.low_bytes - used;
+    /* (What is idle counts as used here: it may be beyond that already.) */
+    if (a->budget.limit != 0 && used < low && used + more > low) {
+        more = low - used;
     }
     atomic_store_explicit(&a->wake_above, used + more, memory_order_relaxed);
 }
@@ -311,13 +322,18 @@ void zs_managed_look(struct zs_managed *m)
     count(&m->stats.wakes, woken);
     set(&m->stats.pressure_level, (uint64_t)m->shared->shortage.state.level);
     m->cpu_ns = zs_os.thread_cpu_ns();
+    /* A kick that comes from here on is for the next look. */
+    m->asked_for =
+        atomic_exchange_explicit(&m->kicked, false, memory_order_relaxed);
     take_budget(m);
-    if (!is_set(&m->shared->paused)) {
+    if (is_set(&m->shared->paused)) {
+        m->share_percent = 0; /* so there is nothing due before the tick */
+        set(&m->stats.share_percent, 0);
+    } else {
         zs_arena_begin_pass(a);
-        look_locked(m, now, ticked || is_set(&m->kicked), woken);
+        look_locked(m, now, ticked || m->asked_for, woken);
         zs_arena_end_pass(a);
     }
-    atomic_store_explicit(&m->kicked, false, memory_order_relaxed);
     owe(m);
     now = zs_os.now_ns();
     m->due_ns =

@@ -52,6 +52,7 @@ struct zs_managed {
     _Atomic bool kicked, leaving; /* relaxed, as those above */
 
     uint64_t due_ns;
+    bool asked_for;     /* the look in progress, by a kick */
     uint64_t ticked_ns; /* when memory was last given back by decay */
     unsigned fruitless; /* passes, one after the other */
     uint64_t deferred_until_ns;
