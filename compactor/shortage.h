@@ -4,8 +4,9 @@
  * the embedder.
  *
  * The system is looked at once a tick (pressure.h); each arena with a limit
- * says at its looks how near that is (watermarks.h). The higher of the two levels
- * is what the embedder is told: at most once a tick, and once when it is over.
+ * says at its looks how near that is (watermarks.h). The higher of the two
+ * levels is what the embedder is told: at most once a tick, and once when it is
+ * over.
  *
  * Locking: the compactor thread's own, but for `level`.
  */

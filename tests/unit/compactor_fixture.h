@@ -194,22 +194,61 @@ __attribute__((unused)) static struct zs_compactor_stats stats_of(unsigned i)
     return s;
 }
 
-/* One tick after the other, a look at rig 0 in each. A look ends with a new
- * mark at which growth wakes the thread. (A pass that gains something is
- * followed by another look at once; the next tick may fall into that.) */
+/* A look ends with a new mark at which growth wakes the thread: from the mark
+ * on it is known what the look has done. */
+static void forget_the_mark(void)
+{
+    atomic_store_explicit(&rigs[0].arena->wake_above, UINT64_MAX,
+                          memory_order_relaxed);
+}
+
+static bool has_looked(uint64_t looks_before)
+{
+    return stats_of(0).looks > looks_before &&
+           atomic_load_explicit(&rigs[0].arena->wake_above,
+                                memory_order_relaxed) != UINT64_MAX;
+}
+
+static void wait_for_a_look(uint64_t looks_before)
+{
+    WAIT_FOR(has_looked(looks_before));
+}
+
+/*
+ * A tick, and rig 0 is looked at. A pass that gains something is followed by
+ * another look at once, and a tick that falls into that is none of its own:
+ * then the next one does.
+ */
+__attribute__((unused)) static void let_a_tick_pass(void)
+{
+    uint64_t looks = stats_of(0).looks;
+
+    forget_the_mark();
+    for (unsigned i = 0; i < 40 && !has_looked(looks); i++) {
+        uint64_t end = real_os.now_ns() + UINT64_C(500000000);
+
+        pass_time(TICK_NS);
+        while (!has_looked(looks) && real_os.now_ns() < end) {
+            sched_yield();
+        }
+    }
+    assert_true(has_looked(looks));
+}
+
 __attribute__((unused)) static void let_ticks_pass(unsigned n)
 {
-    _Atomic uint64_t *mark = &rigs[0].arena->wake_above;
-
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t looks = stats_of(0).looks;
-
-        atomic_store_explicit(mark, UINT64_MAX, memory_order_relaxed);
-        pass_time(TICK_NS);
-        WAIT_FOR(stats_of(0).looks > looks &&
-                 atomic_load_explicit(mark, memory_order_relaxed) !=
-                     UINT64_MAX);
+    while (n-- > 0) {
+        let_a_tick_pass();
     }
+}
+
+__attribute__((unused)) static void kick_and_wait(void)
+{
+    uint64_t looks = stats_of(0).looks;
+
+    forget_the_mark();
+    zs_compactor_kick(compactor);
+    wait_for_a_look(looks);
 }
 
 /* Without an arena. */
