@@ -397,28 +397,42 @@ static void resume__makes_up_for_it(void **unused)
 /* --- a thread that is halted --- */
 
 static _Atomic bool halts, is_halted;
+static _Atomic(void *) survey; /* what a pass allocates first, frees at last */
 
-static void halt_here(void)
+static void *watching_alloc(size_t bytes)
 {
-    if (zs_is_mover() && atomic_exchange(&halts, false)) {
+    void *p = real_os.alloc(bytes);
+    void *none = NULL;
+
+    if (zs_is_mover() && atomic_load(&halts)) {
+        (void)atomic_compare_exchange_strong(&survey, &none, p);
+    }
+    return p;
+}
+
+static void halting_free(void *p)
+{
+    if (p && p == atomic_load(&survey) && atomic_exchange(&halts, false)) {
         atomic_store(&is_halted, true);
         while (atomic_load(&is_halted)) {
             sched_yield();
         }
     }
-}
-
-static void halting_free(void *p)
-{
-    halt_here();
     real_os.free(p);
 }
 
-/* The mover stops when it frees something: at the end of a pass. */
+static void watch_passes(void)
+{
+    atomic_store(&halts, false);
+    zs_os.alloc = watching_alloc;
+    zs_os.free = halting_free;
+}
+
+/* The next pass halts at its end. */
 static void halt_a_pass(void)
 {
+    atomic_store(&survey, NULL);
     atomic_store(&is_halted, false);
-    zs_os.free = halting_free;
     atomic_store(&halts, true);
 }
 
@@ -436,8 +450,10 @@ static void paused_between_two_passes__it_sleeps(void **unused)
     (void)unused;
     fill_rig(&rigs[0]);
     make_holes(&rigs[0], 8);
+    watch_passes();
     halt_a_pass();
-    start_compactor(&budget, HOUR_NS);
+    stop_the_clock();
+    start_compactor(&budget, TICK_NS);
     look_after(0);
     zs_compactor_kick(compactor);
     WAIT_FOR(atomic_load(&is_halted));
@@ -578,6 +594,7 @@ static void kick_during_a_look__is_not_lost(void **unused)
     uint64_t passes, before;
 
     (void)unused;
+    watch_passes();
     begin_with_pins();
     let_ticks_pass(100);
     before = arena_stats(0).resident_bytes;
