@@ -305,6 +305,18 @@ static void what_is_freed__is_compacted_right_after(void **unused)
     assert_told(2, ZS_PRESSURE_NONE);
 }
 
+/* Told at once, when the arena is not due for long. */
+static void what_is_freed__does_not_wait_for_a_tick(void **unused)
+{
+    (void)unused;
+    fill_to_the_limit();
+    atomic_store(&room_mib, 5);
+    start_telling(free_most);
+    WAIT_FOR(atomic_load(&n_told) == 1);
+    WAIT_FOR(arena_stats(0).resident_bytes < LIMIT / 4);
+    assert_told(1, ZS_PRESSURE_HIGH);
+}
+
 static _Atomic int shrunk;
 static _Atomic uint64_t shrunk_bytes;
 
@@ -410,6 +422,7 @@ int main(void)
         THREAD_TEST(short_memory__keeps_no_reserve),
         THREAD_TEST(arena_at_its_limit__is_told),
         THREAD_TEST(what_is_freed__is_compacted_right_after),
+        THREAD_TEST(what_is_freed__does_not_wait_for_a_tick),
         THREAD_TEST(callback__may_shrink_the_arena),
         THREAD_TEST(callback__may_remove_an_arena),
     };
