@@ -66,7 +66,9 @@ static struct pages *make_pages(struct bm_run *run, int64_t noise_percent)
 
 static struct zs_store *make_store(struct bm_run *run, enum zs_codec_id codec)
 {
-    const struct zs_store_config cfg = { .codec = codec };
+    const struct zs_store_config cfg = {
+        .codec = codec, .dictionaries = { .off = true } /* as the raw cases */
+    };
     struct zs_store *store;
 
     if (zs_store_create(&cfg, &store) != 0) {

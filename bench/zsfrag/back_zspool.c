@@ -41,6 +41,7 @@ static int open_with(struct values *v, enum zs_huge_pages huge_pages)
 {
     struct zs_store_config cfg = {
         .codec = codecs[v->plan->codec],
+        .dictionaries = { .off = true }, /* all allocators get the same bytes */
         .pool = { .private_arena = { .huge_pages = huge_pages } },
     };
 

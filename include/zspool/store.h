@@ -56,6 +56,33 @@ enum zs_checksum {
     ZS_CHECKSUM_XXH3_64, /**< 8 bytes */
 };
 
+/** Classes that values may be put in: 0 .. ZS_DICT_CLASSES - 1. */
+#define ZS_DICT_CLASSES 16u
+
+/**
+ * Dictionaries: what the values of a class have in common, learnt from some of
+ * those that are put. Values of less than 16 KiB are compressed with it, which
+ * makes three times less of records of 100 bytes that are alike. A store whose
+ * data change learns again; older dictionaries go with their last value.
+ * docs/dictionaries.md has figures, and what each setting does.
+ */
+struct zs_dict_config {
+    /** No dictionaries. Codecs that have none go without in any case. */
+    bool off;
+    /** No thread of the store's: call zs_store_background() instead. Else the
+     *  first put that finds enough to learn from starts one. */
+    bool no_thread;
+    /** Largest dictionary, 1 KiB .. 1 MiB. 0: 64 KiB. */
+    size_t max_bytes;
+    /** Memory for samples, at most, 64 KiB .. 64 MiB. 0: 1 MiB. */
+    size_t sample_bytes;
+    /** Time between two looks at the data of a class, at least. 0: 1 s. */
+    uint64_t interval_ns;
+    /** A new dictionary replaces another one, or none, if it saves this much of
+     *  the memory of values that it was not trained on, in percent. 0: 5. */
+    unsigned min_gain_percent;
+};
+
 /** Store settings. Zero-initialise, then set what differs. */
 struct zs_store_config {
     enum zs_codec_id codec;
@@ -67,6 +94,7 @@ struct zs_store_config {
      *    none  0 only */
     int level;
     enum zs_checksum checksum;
+    struct zs_dict_config dictionaries;
     struct zs_pool_config pool;
 };
 
@@ -110,10 +138,24 @@ ZS_API struct zs_pool *zs_store_pool(const struct zs_store *store);
 ZS_API ZS_MUST_CHECK int zs_store_put(struct zs_store *store, const void *data,
                                       size_t len, zs_handle_t *out);
 
+/** zs_store_put() of a value of a class, which has its own dictionaries: for
+ *  tenants or kinds of keys whose values are alike. -EINVAL also for a class
+ *  that there is not. Other functions mean class 0. */
+ZS_API ZS_MUST_CHECK int zs_store_put_class(struct zs_store *store,
+                                            unsigned class_number,
+                                            const void *data, size_t len,
+                                            zs_handle_t *out);
+
 /** Give a handle a new value; on error the old one stays. Beside it readers get
  *  the old value or the new one, whole. Errors as put. */
 ZS_API ZS_MUST_CHECK int zs_store_replace(struct zs_store *store, zs_handle_t h,
                                           const void *data, size_t len);
+
+/** zs_store_replace() by a value of a class. */
+ZS_API ZS_MUST_CHECK int zs_store_replace_class(struct zs_store *store,
+                                                unsigned class_number,
+                                                zs_handle_t h, const void *data,
+                                                size_t len);
 
 /** Delete a value. Never fails; see zs_free(). */
 ZS_API void zs_store_delete(struct zs_store *store, zs_handle_t h);
@@ -283,6 +325,49 @@ ZS_API size_t zs_store_next(struct zs_store *store,
 
 /** Statistics of the store's values. Cost: a few loads. */
 ZS_API void zs_store_stats(struct zs_store *store, struct zs_store_stats *out);
+
+/* --- dictionaries --- */
+
+/**
+ * Do what is due for the store's dictionaries: look at samples, train, free
+ * what no value uses any more. For stores with `no_thread`; harmless in others.
+ *
+ * @return  whether anything was done.
+ *
+ * Cost: mostly none; a training takes up to 100 ms of CPU. Other threads' puts
+ * and gets go on meanwhile. May wait for readers.
+ */
+ZS_API bool zs_store_background(struct zs_store *store);
+
+#define ZS_DICT_COUNTERS(X)                                                    \
+    X(n_dictionaries, "there now, current and retired ones")                   \
+    X(dictionary_bytes, "their memory; it counts in the arena's footprint")    \
+    X(n_looks, "times that samples were compared with the current one")        \
+    X(n_trainings, "dictionaries trained")                                     \
+    X(n_published, "of these, put to use")                                     \
+    X(n_rejected, "of these, not better enough, or without room")
+
+#define ZS_DICT_FIELD_(name, text) uint64_t name;
+struct zs_dict_stats {
+    ZS_DICT_COUNTERS(ZS_DICT_FIELD_)
+};
+
+ZS_API void zs_store_dict_stats(struct zs_store *store,
+                                struct zs_dict_stats *out);
+
+/** One dictionary. */
+struct zs_dict_info {
+    unsigned number;       /**< as in struct zs_store_view */
+    unsigned class_number; /**< of the values it is for */
+    bool is_current;       /**< puts use it */
+    size_t bytes;          /**< its memory */
+    uint64_t n_values;     /**< compressed with it; of no one moment */
+};
+
+/** List at most n of a store's dictionaries (there are never more than 31);
+ *  returns how many were listed. Waits for a training under way. */
+ZS_API size_t zs_store_dictionaries(struct zs_store *store,
+                                    struct zs_dict_info *out, size_t n);
 
 ZS_END_DECLS
 

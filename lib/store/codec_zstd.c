@@ -7,11 +7,13 @@
  * far too large for a while.
  *
  * With a dictionary a record of 100 bytes becomes 30, so what stands in every
- * frame counts: the magic number is left out (MAGIC_BYTES less), and the
- * number of the dictionary is made 0, which zstd does not write (the store
- * has its own).
+ * frame counts: 6 bytes of magic number and header, 3 of the block's, 4 of the
+ * dictionary's number. The store knows all that. So a value of up to
+ * BLOCK_BYTES is one block without a frame, or, if that makes it no smaller,
+ * its own bytes; that is told by its length. A longer value is a frame.
  */
-#define ZSTD_STATIC_LINKING_ONLY /* for ZSTD_d_format */
+#define ZSTD_STATIC_LINKING_ONLY /* for blocks */
+#define ZSTD_DISABLE_DEPRECATE_WARNINGS
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,8 +26,7 @@
 #define LEVEL_MIN (-131072) /* ZSTD_minCLevel() */
 #define LEVEL_DEFAULT 3
 #define LEVEL_MAX 19
-#define MAGIC_BYTES 4u
-#define DICT_ID_AT 4u /* bytes 4 to 7 of a dictionary in zstd's format */
+#define BLOCK_BYTES ((size_t)16 * 1024)
 #define DICT_MIN_BYTES 8u
 
 static int zstd_resolve_level(int level, int *out)
@@ -101,10 +102,14 @@ static void zstd_dict_destroy(void *dict)
 }
 
 /* Both tables of a dictionary; each copies the content. */
-static void *prepare(const void *content, size_t len, int level)
+static void *zstd_dict_create(const void *content, size_t len, int level)
 {
-    struct zstd_dict *d = zs_os.alloc(sizeof(*d));
+    struct zstd_dict *d;
 
+    if (len < DICT_MIN_BYTES) {
+        return NULL;
+    }
+    d = zs_os.alloc(sizeof(*d));
     if (d == NULL) {
         return NULL;
     }
@@ -117,27 +122,6 @@ static void *prepare(const void *content, size_t len, int level)
     return d;
 }
 
-static void *zstd_dict_create(const void *content, size_t len, int level)
-{
-    unsigned char *nameless;
-    void *dict;
-
-    if (len < DICT_MIN_BYTES) {
-        return NULL;
-    }
-    nameless = zs_os.alloc(len);
-    if (nameless == NULL) {
-        return NULL;
-    }
-    memcpy(nameless, content, len);
-    if (ZSTD_getDictID_fromDict(content, len) != 0) {
-        memset(nameless + DICT_ID_AT, 0, sizeof(uint32_t));
-    }
-    dict = prepare(nameless, len, level);
-    zs_os.free(nameless);
-    return dict;
-}
-
 static size_t zstd_dict_bytes(const void *dict)
 {
     const struct zstd_dict *d = dict;
@@ -145,20 +129,48 @@ static size_t zstd_dict_bytes(const void *dict)
     return sizeof(*d) + ZSTD_sizeof_CDict(d->c) + ZSTD_sizeof_DDict(d->d);
 }
 
+/* zstd's answer: bytes, 0 for a block that does not shrink, or an error. */
+static size_t compress_block(ZSTD_CCtx *c, const struct zstd_dict *d,
+                             const void *src, size_t len, void *dst)
+{
+    const ZSTD_frameParameters none = { 0, 0, 1 };
+    size_t err = ZSTD_compressBegin_usingCDict_advanced(c, d->c, none, len);
+
+    return ZSTD_isError(err)
+               ? err
+               : ZSTD_compressBlock(c, dst, ZSTD_compressBound(len), src, len);
+}
+
 static int zstd_compress_with(void *compressor, const void *dict,
                               const void *src, size_t len, void *dst,
                               size_t *out)
 {
     const struct zstd_dict *d = dict;
-    size_t n = ZSTD_compress_usingCDict(
-        compressor, dst, ZSTD_compressBound(len), src, len, d->c);
+    size_t n =
+        len <= BLOCK_BYTES
+            ? compress_block(compressor, d, src, len, dst)
+            : ZSTD_compress_usingCDict(compressor, dst, ZSTD_compressBound(len),
+                                       src, len, d->c);
 
     if (ZSTD_isError(n)) {
         return -ENOMEM; /* the one thing that room for the bound leaves */
     }
-    *out = n - MAGIC_BYTES;
-    memmove(dst, (char *)dst + MAGIC_BYTES, *out);
+    if (len <= BLOCK_BYTES && (n == 0 || n >= len)) {
+        memcpy(dst, src, len);
+        n = len;
+    }
+    *out = n;
     return 0;
+}
+
+static size_t decompress_block(ZSTD_DCtx *c, const struct zstd_dict *d,
+                               const void *src, size_t src_len, void *dst,
+                               size_t len)
+{
+    size_t err = ZSTD_decompressBegin_usingDDict(c, d->d);
+
+    return ZSTD_isError(err) ? err
+                             : ZSTD_decompressBlock(c, dst, len, src, src_len);
 }
 
 static int zstd_decompress_with(void *decompressor, const void *dict,
@@ -168,9 +180,17 @@ static int zstd_decompress_with(void *decompressor, const void *dict,
     const struct zstd_dict *d = dict;
     size_t n;
 
-    ZSTD_DCtx_setParameter(decompressor, ZSTD_d_format, ZSTD_f_zstd1_magicless);
-    n = ZSTD_decompress_usingDDict(decompressor, dst, len, src, src_len, d->d);
-    ZSTD_DCtx_setParameter(decompressor, ZSTD_d_format, ZSTD_f_zstd1);
+    if (len <= BLOCK_BYTES && src_len >= len) {
+        if (src_len > len) {
+            return -EBADMSG;
+        }
+        memcpy(dst, src, len);
+        return 0;
+    }
+    n = len <= BLOCK_BYTES
+            ? decompress_block(decompressor, d, src, src_len, dst, len)
+            : ZSTD_decompress_usingDDict(decompressor, dst, len, src, src_len,
+                                         d->d);
     if (ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation) {
         return -ENOMEM;
     }

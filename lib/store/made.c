@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "pattern.h"
+#include "rcu.h"
 
 void zs_make_pattern(struct zs_store *store, uint64_t pattern, size_t len,
                      struct zs_made *m)
@@ -12,6 +13,7 @@ void zs_make_pattern(struct zs_store *store, uint64_t pattern, size_t len,
     int number = zs_patterns_number(&store->patterns, pattern, len);
     struct zs_value v = zs_value_make(ZS_VALUE_PATTERN, len, ZS_PATTERN_BYTES);
 
+    m->dict = NULL;
     m->change = (struct zs_store_stats){ 0 };
     if (number >= 0) {
         v.header = v.payload = 0;
@@ -29,6 +31,7 @@ void zs_make_pattern(struct zs_store *store, uint64_t pattern, size_t len,
 void zs_make_list(struct zs_store *store, const struct zs_parts *parts,
                   const struct zs_store_stats *change, struct zs_made *m)
 {
+    m->dict = NULL;
     m->as = ZS_MADE_PARTS;
     m->parts = *parts;
     m->change = *change;
@@ -36,13 +39,43 @@ void zs_make_list(struct zs_store *store, const struct zs_parts *parts,
     zs_stats_note(&m->change, &parts->value, m->packed.beside, 1);
 }
 
-int zs_make(struct zs_store *store, const void *data, size_t len,
-            struct zs_made *m)
+/* Open a read section, if there is a dictionary for such a value. */
+static void dict_begin(struct zs_store *store, unsigned class, const void *data,
+                       size_t len, struct zs_made *m)
+{
+    m->dict = NULL;
+    if (store->dicts == NULL || len >= ZS_SAMPLE_LIMIT_BYTES ||
+        len < store->codec->min_length) {
+        return;
+    }
+    zs_dict_work_offer(store->dicts, class, data, len);
+    zs_read_lock();
+    m->dict = zs_dicts_current(&store->dicts->dicts, class);
+    if (m->dict == NULL) {
+        zs_read_unlock();
+    }
+}
+
+/* Count the value, if it is one with a dictionary: L1. */
+static void dict_end(struct zs_store *store, const struct zs_made *m, int err)
+{
+    if (m->dict == NULL) {
+        return;
+    }
+    if (err == 0 && m->packed.value.dictionary != 0) {
+        zs_dicts_count(&store->dicts->dicts, m->packed.value.dictionary, 1);
+    }
+    zs_read_unlock();
+}
+
+int zs_make(struct zs_store *store, unsigned class, const void *data,
+            size_t len, struct zs_made *m)
 {
     uint64_t pattern;
     int err;
 
-    if (len > ZS_MAX_VALUE_BYTES) {
+    m->dict = NULL;
+    if (len > ZS_MAX_VALUE_BYTES || class >= ZS_DICT_CLASSES) {
         return -EINVAL;
     }
     if (zs_find_pattern(data, len, &pattern)) {
@@ -60,9 +93,12 @@ int zs_make(struct zs_store *store, const void *data, size_t len,
         return err;
     }
     m->as = ZS_MADE_OBJECT;
-    err = zs_pack(store, NULL, data, len, &m->packed);
+    dict_begin(store, class, data, len, m);
+    err = zs_pack(store, NULL, m->dict, data, len, &m->packed);
     if (err == 0) {
         zs_stats_note(&m->change, &m->packed.value, m->packed.beside, 1);
+    } else {
+        dict_end(store, m, err);
     }
     return err;
 }
@@ -85,6 +121,7 @@ void zs_made_end(struct zs_store *store, const struct zs_made *m, int err)
     if (err == 0) {
         zs_stats_commit(&store->counters, &m->change);
     }
+    dict_end(store, m, err);
 }
 
 int zs_made_create(struct zs_store *store, const struct zs_made *m,

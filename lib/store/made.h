@@ -17,12 +17,14 @@ struct zs_made {
     struct zs_packed packed; /* the object; of ZS_MADE_PARTS, the list */
     struct zs_parts parts;
     unsigned char pattern[ZS_PATTERN_BYTES];
+    const struct zs_dict *dict;   /* that it may have been packed with */
     struct zs_store_stats change; /* when it is in the store */
 };
 
-/* On 0, zs_made_end() after its last use. -EINVAL, or as zs_malloc(). */
-int zs_make(struct zs_store *store, const void *data, size_t len,
-            struct zs_made *m);
+/* A value of a class. On 0, zs_made_end() after its last use: until then a read
+ * section may be open (L1 in dict_set.h). -EINVAL, or as zs_malloc(). */
+int zs_make(struct zs_store *store, unsigned class, const void *data,
+            size_t len, struct zs_made *m);
 /* A value that repeats a pattern. */
 void zs_make_pattern(struct zs_store *store, uint64_t pattern, size_t len,
                      struct zs_made *m);

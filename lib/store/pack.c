@@ -79,6 +79,15 @@ static void finish_in_buffer(const struct zs_store *store,
     p->beside = beside_bytes(store, mark);
 }
 
+/* It is only read; an iovec has no const. */
+static void *for_iovec(const void *bytes)
+{
+    void *p;
+
+    memcpy(&p, &bytes, sizeof(p));
+    return p;
+}
+
 void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
                      const struct zs_value *v, const void *payload,
                      struct zs_packed *p)
@@ -89,7 +98,7 @@ void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
     p->is_in_buffer = false;
     (void)encode_head(p, mark, NULL, &head_len);
     p->piece[0] = (struct iovec){ p->head, head_len };
-    p->piece[1] = (struct iovec){ (void *)(uintptr_t)payload, v->payload };
+    p->piece[1] = (struct iovec){ for_iovec(payload), v->payload };
     p->n_pieces = 2;
     if (store->checksum_bytes > 0) {
         zs_checksum_make(p->head, head_len, payload, v->payload, p->sum);
@@ -101,21 +110,26 @@ void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
 
 /* Compress to `payload`, with what comes of it in p->value. False in *shrank:
  * raw (S1). 0 or -ENOMEM. */
-static int try_compress(const struct zs_store *store, const void *data,
+static int try_compress(const struct zs_store *store,
+                        const struct zs_dict *dict, const void *data,
                         size_t len, unsigned char *payload, struct zs_packed *p,
                         bool *shrank)
 {
+    unsigned number = dict != NULL ? dict->number : 0;
     void *compressor;
     size_t n;
     int err = zs_thread_compressor(store->codec, &compressor);
 
     *shrank = false;
     if (err == 0) {
-        err = store->codec->compress(compressor, store->level, data, len,
-                                     payload, &n);
+        err = dict != NULL
+                  ? store->codec->compress_with(compressor, dict->prepared,
+                                                data, len, payload, &n)
+                  : store->codec->compress(compressor, store->level, data, len,
+                                           payload, &n);
     }
     if (err == 0 && n < len) {
-        p->value = zs_value_make(ZS_VALUE_COMPRESSED, len, n);
+        p->value = zs_value_make_how(0, number, len, n);
         *shrank = zs_pack_is_smaller(store, &p->value);
     }
     return err;
@@ -123,7 +137,8 @@ static int try_compress(const struct zs_store *store, const void *data,
 
 /* In the work buffer, which is taken. */
 static int pack_in_buffer(const struct zs_store *store,
-                          const struct zs_mark *mark, const void *data,
+                          const struct zs_mark *mark,
+                          const struct zs_dict *dict, const void *data,
                           size_t len, bool try, unsigned char *buffer,
                           struct zs_packed *p)
 {
@@ -131,7 +146,7 @@ static int pack_in_buffer(const struct zs_store *store,
     bool shrank = false;
 
     if (try) {
-        int err = try_compress(store, data, len, payload, p, &shrank);
+        int err = try_compress(store, dict, data, len, payload, p, &shrank);
 
         if (err != 0) {
             return err;
@@ -162,7 +177,8 @@ static struct zs_noise *noise_of(struct zs_store *store, size_t len)
 }
 
 int zs_pack(struct zs_store *store, const struct zs_mark *mark,
-            const void *data, size_t len, struct zs_packed *p)
+            const struct zs_dict *dict, const void *data, size_t len,
+            struct zs_packed *p)
 {
     struct zs_noise *noise = noise_of(store, len);
     unsigned char *buffer;
@@ -183,7 +199,7 @@ int zs_pack(struct zs_store *store, const struct zs_mark *mark,
     if (err != 0) {
         return err;
     }
-    err = pack_in_buffer(store, mark, data, len, try, buffer, p);
+    err = pack_in_buffer(store, mark, dict, data, len, try, buffer, p);
     if (err != 0) {
         zs_thread_buffer_put();
     } else if (try && noise != NULL) {

@@ -33,11 +33,13 @@ struct zs_packed {
 };
 
 /*
- * Make an object of at most ZS_PART_BYTES. `mark`: of a part, or NULL. Pieces
- * may lead to `data`. 0, and then zs_pack_end() after the last use; or -ENOMEM.
+ * Make an object of at most ZS_PART_BYTES. `mark`: of a part, or NULL. `dict`:
+ * what to compress with, or NULL. Pieces may lead to `data`. 0, and then
+ * zs_pack_end() after the last use; or -ENOMEM.
  */
 int zs_pack(struct zs_store *store, const struct zs_mark *mark,
-            const void *data, size_t len, struct zs_packed *p);
+            const struct zs_dict *dict, const void *data, size_t len,
+            struct zs_packed *p);
 
 /* Make an object of a payload that is there: `v` says what it is. */
 void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,

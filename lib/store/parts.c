@@ -77,7 +77,7 @@ static int create_part(struct zs_store *store, struct zs_parts *parts, size_t i,
 {
     struct zs_mark mark = zs_parts_mark(parts, i);
     struct zs_packed p;
-    int err = zs_pack(store, &mark, data, len, &p);
+    int err = zs_pack(store, &mark, NULL, data, len, &p);
 
     if (err == 0) {
         err = zs_parts_add(store, parts, i, &p, change);

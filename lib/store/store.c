@@ -38,6 +38,8 @@
 #include "os.h"
 #include "made.h"
 
+#define LINE_HEADER_BYTES 4u /* of most values with a dictionary */
+
 static int checksum_bytes_of(enum zs_checksum checksum, unsigned *out)
 {
     switch (checksum) {
@@ -52,6 +54,19 @@ static int checksum_bytes_of(enum zs_checksum checksum, unsigned *out)
         return 0;
     }
     return -EINVAL;
+}
+
+static int create_dicts(struct zs_store *store,
+                        const struct zs_dict_config *cfg)
+{
+    const struct zs_dict_user user = {
+        .codec = store->codec,
+        .level = store->level,
+        .beside_bytes = LINE_HEADER_BYTES + store->checksum_bytes,
+    };
+
+    return zs_dict_work_create(cfg, &user, zs_pool_arena(store->pool),
+                               &store->dicts);
 }
 
 int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
@@ -78,10 +93,16 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
     if (err != 0) {
         goto undo_codec;
     }
+    err = create_dicts(store, &cfg->dictionaries);
+    if (err != 0) {
+        goto undo_pool;
+    }
     zs_patterns_init(&store->patterns, zs_pool_arena(store->pool));
     *out = store;
     return 0;
 
+undo_pool:
+    zs_pool_destroy(store->pool);
 undo_codec:
     zs_codec_put(store->codec);
 undo_alloc:
@@ -92,6 +113,7 @@ undo_alloc:
 void zs_store_destroy(struct zs_store *store)
 {
     if (store != NULL) {
+        zs_dict_work_destroy(store->dicts);
         zs_patterns_destroy(&store->patterns);
         zs_pool_destroy(store->pool);
         zs_codec_put(store->codec);
@@ -107,11 +129,17 @@ struct zs_pool *zs_store_pool(const struct zs_store *store)
 int zs_store_put(struct zs_store *store, const void *data, size_t len,
                  zs_handle_t *out)
 {
+    return zs_store_put_class(store, 0, data, len, out);
+}
+
+int zs_store_put_class(struct zs_store *store, unsigned class, const void *data,
+                       size_t len, zs_handle_t *out)
+{
     struct zs_made m;
     int err;
 
     zs_limit_refused = false;
-    err = zs_make(store, data, len, &m);
+    err = zs_make(store, class, data, len, &m);
     if (err == 0) {
         err = zs_made_create(store, &m, out);
     }
@@ -119,6 +147,14 @@ int zs_store_put(struct zs_store *store, const void *data, size_t len,
 }
 
 /* --- values that go --- */
+
+/* After no new reader can find a value (L3): count it out. */
+static void drop_dict(struct zs_store *store, unsigned number)
+{
+    if (number != 0 && store->dicts != NULL) {
+        zs_dicts_count(&store->dicts->dicts, number, -1);
+    }
+}
 
 /* Note that a value goes, in its read section. */
 static void note_going(struct zs_store *store, const struct zs_reading *r,
@@ -138,12 +174,18 @@ static void note_going(struct zs_store *store, const struct zs_reading *r,
 int zs_store_replace(struct zs_store *store, zs_handle_t h, const void *data,
                      size_t len)
 {
+    return zs_store_replace_class(store, 0, h, data, len);
+}
+
+int zs_store_replace_class(struct zs_store *store, unsigned class,
+                           zs_handle_t h, const void *data, size_t len)
+{
     struct zs_reading old;
     struct zs_made m;
     int err, damaged;
 
     zs_limit_refused = false;
-    err = zs_make(store, data, len, &m);
+    err = zs_make(store, class, data, len, &m);
     if (err != 0) {
         return zs_store_error(err);
     }
@@ -156,6 +198,7 @@ int zs_store_replace(struct zs_store *store, zs_handle_t h, const void *data,
     }
     if (err == 0) {
         note_going(store, &old, damaged, &m.change);
+        drop_dict(store, damaged ? 0 : old.value.dictionary);
         if (!damaged && old.value.kind == ZS_VALUE_IN_PARTS) {
             zs_parts_free(store, &old, true);
         }
@@ -181,6 +224,7 @@ void zs_store_delete(struct zs_store *store, zs_handle_t h)
     } else {
         zs_free(store->pool, h);
     }
+    drop_dict(store, damaged ? 0 : r.value.dictionary);
     zs_stats_commit(&store->counters, &change);
 }
 

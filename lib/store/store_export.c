@@ -14,6 +14,9 @@
  *            payload, payload; a pattern stands for a whole value, in one part
  *     -8  8  XXH3 of all before
  *
+ * A part that is compressed with a dictionary is written raw: the other store
+ * has its own.
+ *
  * Import trusts none of it: every number is held against the others and
  * against what is there, and a compressed payload is kept only after it was
  * decompressed. The checksum finds accidents; the rest is for malice.
@@ -73,6 +76,23 @@ static void emit_part(struct sink *s, const struct zs_store_view *view)
     emit(s, view->data, view->bytes);
 }
 
+/* A value with a dictionary: its own bytes, which any store understands. */
+static int emit_plain(struct zs_store *store, const struct zs_reading *r,
+                      struct sink *s)
+{
+    unsigned char head[PART_HEAD_BYTES] = { ZS_STORED_RAW };
+    size_t len = r->value.length;
+    int err = 0;
+
+    zs_put_le32(head + 1, (uint32_t)len);
+    emit(s, head, sizeof(head));
+    if (s->cap >= len && s->len <= s->cap - len) {
+        err = zs_reading_copy(store, r, 0, s->out + s->len, len);
+    }
+    s->len += len;
+    return err;
+}
+
 static void emit_sum(struct sink *s)
 {
     unsigned char sum[SUM_BYTES] = { 0 };
@@ -101,7 +121,14 @@ static int emit_value(struct zs_store *store, const struct zs_reading *r,
         if (i == 0) {
             emit_head(s, store->codec->id, view.n_parts, view.value_length);
         }
-        emit_part(s, &view);
+        if (view.dictionary == 0) {
+            emit_part(s, &view);
+        } else {
+            err = emit_plain(store, r, s); /* parts have no dictionaries */
+        }
+        if (err != 0) {
+            return err;
+        }
     }
     emit_sum(s);
     return 0;
@@ -227,7 +254,7 @@ static int pack_part(struct zs_store *store, const struct message *m,
     int err;
 
     if (part->kind == ZS_STORED_RAW) {
-        return zs_pack(store, mark, part->payload, part->length, p);
+        return zs_pack(store, mark, NULL, part->payload, part->length, p);
     }
     err = decompress(m, part, plain);
     if (err != 0) {
@@ -235,7 +262,7 @@ static int pack_part(struct zs_store *store, const struct message *m,
     }
     v = zs_value_make(ZS_VALUE_COMPRESSED, part->length, part->bytes);
     if (m->codec != store->codec || !zs_pack_is_smaller(store, &v)) {
-        return zs_pack(store, mark, plain, part->length, p);
+        return zs_pack(store, mark, NULL, plain, part->length, p);
     }
     zs_pack_payload(store, mark, &v, part->payload, p);
     return 0;

@@ -11,6 +11,8 @@
  *   unpack.c        and back
  *   parts.c         values above ZS_PART_BYTES
  *   patterns.c      values without an object
+ *   store_dict.c    what the store's header says of dictionaries
+ *   dict_*.c        dictionaries: sampling, training, use, end
  */
 #ifndef ZS_LIB_STORE_IMPL_H
 #define ZS_LIB_STORE_IMPL_H
@@ -18,6 +20,7 @@
 #include <errno.h>
 
 #include "codec.h"
+#include "dict_work.h"
 #include "patterns.h"
 #include "store_stats.h"
 #include "zspool/store.h"
@@ -29,6 +32,7 @@ struct zs_store {
     unsigned checksum_bytes;          /* set once at create: 0, 4 or 8 */
     _Atomic uint32_t next_parts; /* number of the next value in parts; relaxed:
                                    * only to be another one */
+    struct zs_dict_work *dicts;  /* set once at create; NULL: none */
     struct zs_patterns patterns;
     struct zs_store_counters counters;
 };

@@ -98,6 +98,16 @@ const struct zs_codec_ops *zs_codec_of(const struct zs_store *store,
     return v->codec == 0 ? store->codec : NULL;
 }
 
+/* In the read section that the value was found in, which keeps it. NULL: there
+ * is none with this number, the header is damaged. */
+static const struct zs_dict *dict_of(const struct zs_store *store,
+                                     const struct zs_value *v)
+{
+    return store->dicts != NULL && v->codec == 0
+               ? zs_dicts_find(&store->dicts->dicts, v->dictionary)
+               : NULL;
+}
+
 /* All of a compressed payload. */
 static int decompress(const struct zs_store *store, const struct zs_stored *s,
                       void *buf)
@@ -106,13 +116,24 @@ static int decompress(const struct zs_store *store, const struct zs_stored *s,
     void *decompressor = NULL;
     int err;
 
-    if (codec == NULL || s->value.dictionary != 0) {
+    const struct zs_dict *dict = NULL;
+
+    if (s->value.dictionary != 0) {
+        dict = dict_of(store, &s->value);
+    }
+    if (codec == NULL || (s->value.dictionary != 0 && dict == NULL)) {
         return -EBADMSG;
     }
     err = zs_thread_decompressor(codec, &decompressor);
-    return err != 0 ? err
-                    : codec->decompress(decompressor, s->payload,
-                                        s->value.payload, buf, s->value.length);
+    if (err != 0) {
+        return err;
+    }
+    return dict != NULL
+               ? codec->decompress_with(decompressor, dict->prepared,
+                                        s->payload, s->value.payload, buf,
+                                        s->value.length)
+               : codec->decompress(decompressor, s->payload, s->value.payload,
+                                   buf, s->value.length);
 }
 
 static int decompress_some(const struct zs_store *store,

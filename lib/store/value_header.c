@@ -21,6 +21,7 @@
 #define SHORT_LIMIT 32u    /* a raw length in the first byte alone */
 #define MIDDLE_LIMIT 4128u /* SHORT_LIMIT + what 12 bits can hold */
 
+#define BITS_SHORT 0x08u /* and three of a dictionary's number, minus 1 */
 #define BITS_PATTERN 0x10u
 #define BITS_IN_PARTS 0x20u
 #define BITS_RAW 0x40u
@@ -87,6 +88,13 @@ static bool has_how(const struct zs_value *v)
     return (v->codec | v->dictionary) != 0;
 }
 
+/* A short line, with one of the first dictionaries. */
+static bool is_short(const struct zs_value *v)
+{
+    return v->codec == 0 && v->dictionary >= 1 && v->dictionary <= 8 &&
+           v->length <= UINT8_MAX;
+}
+
 static size_t compressed_header_bytes(const struct zs_value *v)
 {
     if (v->length == PAGE_LENGTH) {
@@ -102,7 +110,7 @@ static size_t header_bytes(const struct zs_value *v)
 {
     switch (v->kind) {
     case ZS_VALUE_COMPRESSED:
-        return has_how(v) + compressed_header_bytes(v);
+        return is_short(v) ? 3 : has_how(v) + compressed_header_bytes(v);
     case ZS_VALUE_RAW:
         if (v->length < MIDDLE_LIMIT) {
             return v->length < SHORT_LIMIT ? 1 : 2;
@@ -156,8 +164,15 @@ static unsigned char *encode_how(const struct zs_value *v, unsigned char *out)
 static void encode_compressed(const struct zs_value *v, unsigned char *out)
 {
     unsigned bits = has_how(v) ? BITS_HOW : BITS_COMPRESSED;
-    unsigned char *rest = encode_how(v, out + 1);
+    unsigned char *rest;
 
+    if (is_short(v)) {
+        out[0] = (unsigned char)(BITS_SHORT | (v->dictionary - 1u));
+        out[1] = (unsigned char)v->length;
+        out[2] = (unsigned char)v->payload;
+        return;
+    }
+    rest = encode_how(v, out + 1);
     if (v->length == PAGE_LENGTH) {
         out[0] = (unsigned char)(bits | v->payload >> 8);
         rest[0] = (unsigned char)v->payload;
@@ -301,9 +316,25 @@ static bool decode_raw(const unsigned char *object, size_t room,
     return is_whole;
 }
 
+static bool decode_short(const unsigned char *object, size_t room,
+                         struct zs_value *v)
+{
+    v->kind = ZS_VALUE_COMPRESSED;
+    v->dictionary = (uint8_t)((object[0] & 7u) + 1);
+    if (room < 3) {
+        return false;
+    }
+    v->length = object[1];
+    v->payload = object[2];
+    return true;
+}
+
 static bool decode_seldom(const unsigned char *object, size_t room,
                           struct zs_value *v)
 {
+    if ((object[0] & ~7u) == BITS_SHORT) {
+        return decode_short(object, room, v);
+    }
     switch (object[0] & ~3u) {
     case BITS_PATTERN:
         v->kind = ZS_VALUE_PATTERN;
@@ -326,6 +357,12 @@ static bool is_shortest(const struct zs_value *v, const unsigned char *object)
 {
     unsigned char again[ZS_VALUE_HEADER_MAX_BYTES];
 
+    if ((object[0] & ~7u) == BITS_SHORT) {
+        return true;
+    }
+    if (object[0] >= BITS_HOW && is_short(v)) {
+        return false;
+    }
     if (object[0] >= BITS_RAW && (object[0] & 0x30u) != FORM_LONG) {
         return true; /* the other forms can be written in one way only */
     }

@@ -13,6 +13,7 @@
  *
  *   first byte    then            kind         lengths it can hold
  *   00000000                      damaged      none: zeroed memory is no value
+ *   00001ddd      l8 p8           compressed   below 256; dictionary ddd + 1
  *   000100nn      n+1 bytes       pattern      any; payload is the pattern
  *   001000nn      n+1 bytes       in parts     any; payload is the list
  *   00110000      6 bytes                      a part's mark, no value
@@ -27,8 +28,9 @@
  * Lengths of more than one byte are little-endian in the last form of each
  * kind; in the shorter forms the bits run from high to low.
  *
- * So a compressed page costs 2 bytes, with a dictionary 3; a compressed line
- * below 1 KiB 3, with a dictionary 4; a raw page 2.
+ * A value has one form only, the shortest. So a compressed page costs 2 bytes,
+ * with a dictionary 3; a compressed line below 1 KiB 3, with a dictionary 3 or
+ * 4; a raw page 2.
  */
 #ifndef ZS_LIB_VALUE_HEADER_H
 #define ZS_LIB_VALUE_HEADER_H

@@ -564,10 +564,10 @@ static void holes__are_preferred_when_none_is_long_enough(void **unused)
     (void)unused;
     create_huge(8, 0);
     fill_a_huge_block();
-    assert_false(zs_arena_prefers_holes(arena, 16)); /* there is none */
+    assert_false(zs_arena_prefers_idle(arena, 16)); /* there is none */
     make_holes(2);
-    assert_true(zs_arena_prefers_holes(arena, 16));
-    assert_false(zs_arena_prefers_holes(arena, HOLE)); /* that one fits */
+    assert_true(zs_arena_prefers_idle(arena, 16));
+    assert_false(zs_arena_prefers_idle(arena, HOLE)); /* that one fits */
     drop_fillers();
     destroy();
 }
@@ -578,8 +578,8 @@ static void few_holes__are_left_alone(void **unused)
     create_huge(8, 0);
     fill_a_huge_block();
     make_holes(32); /* 8 of them, 16 pages */
-    assert_true(zs_arena_prefers_holes(arena, 2 * HOLE));
-    assert_false(zs_arena_prefers_holes(arena, 8 * HOLE / 2 + 1));
+    assert_true(zs_arena_prefers_idle(arena, 2 * HOLE));
+    assert_false(zs_arena_prefers_idle(arena, 8 * HOLE / 2 + 1));
     drop_fillers();
     destroy();
 }
@@ -590,15 +590,15 @@ static void holes__are_counted(void **unused)
     (void)unused;
     create_huge(8, 0);
     fill_a_huge_block();
-    assert_int_equal(arena->n_huge_holes, 0);
+    assert_int_equal(arena->n_pages_idle, 0);
     make_holes(2);
-    assert_int_equal(arena->n_huge_holes, BLOCK / 2);
+    assert_int_equal(arena->n_pages_idle, BLOCK / 2);
     fillers[0] = take_for(ZS_USE_DENSE, HOLE);
-    assert_int_equal(arena->n_huge_holes, BLOCK / 2 - HOLE);
+    assert_int_equal(arena->n_pages_idle, BLOCK / 2 - HOLE);
     assert_true(zs_block_close(arena, fillers[0] / BLOCK));
-    assert_int_equal(arena->n_huge_holes, 0);
+    assert_int_equal(arena->n_pages_idle, 0);
     zs_block_reopen(arena, fillers[0] / BLOCK);
-    assert_int_equal(arena->n_huge_holes, BLOCK / 2 - HOLE);
+    assert_int_equal(arena->n_pages_idle, BLOCK / 2 - HOLE);
     drop_fillers();
     destroy();
 }
@@ -695,7 +695,7 @@ static void zspages_in_holes__can_be_compacted(void **unused)
     drop_fillers();
     assert_int_equal(zs_compact(arena, NULL), 0);
     assert_int_equal(stats().resident_bytes, 0);
-    assert_int_equal(arena->n_huge_holes, 0);
+    assert_int_equal(arena->n_pages_idle, 0);
     destroy();
 }
 

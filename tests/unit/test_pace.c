@@ -334,23 +334,11 @@ static void pass__ends_when_it_says_so(void **unused)
     zs_mover_ends();
 }
 
-static void pass__ends_when_somebody_waits(void **unused)
-{
-    (void)unused;
-    begin_pausing_pass();
-    atomic_store_explicit(&pace.n_waiting, 1, memory_order_relaxed);
-    assert_true(zs_pace_is_ending(&pace));
-    atomic_store_explicit(&pace.n_waiting, 0, memory_order_relaxed);
-    assert_false(zs_pace_is_ending(&pace));
-    zs_mover_ends();
-}
-
 static void pass_that_does_not_pause__does_not_end_early(void **unused)
 {
     (void)unused;
     zs_mover_begins(&pace);
     pace.ending = true;
-    atomic_store_explicit(&pace.n_waiting, 1, memory_order_relaxed);
     assert_false(zs_pace_is_ending(&pace));
     zs_mover_ends();
 }
@@ -553,7 +541,6 @@ int main(void)
         STEP(step_of_no_mover__is_never_over),
         STEP(points__are_for_passes_that_pause),
         STEP(pass__ends_when_it_says_so),
-        STEP(pass__ends_when_somebody_waits),
         STEP(pass_that_does_not_pause__does_not_end_early),
         MOVE(copying__ends_when_the_step_is_over),
         MOVE(copying__moves_on_in_any_time),

@@ -169,8 +169,8 @@ static void reserve__is_no_waste(void **unused)
     destroy();
 }
 
-/* Not of free pages elsewhere: those are no burst's. */
-static void reserve__is_of_empty_blocks_alone(void **unused)
+/* Wherever they are: they are taken first. */
+static void reserve__is_of_free_pages_too(void **unused)
 {
     zs_pfn_t page;
     struct zs_score s;
@@ -180,7 +180,8 @@ static void reserve__is_of_empty_blocks_alone(void **unused)
     page = take_populated(100);
     zs_pages_free(arena, page, 60);
     s = score();
-    assert_int_equal(zs_score_waste(&s, 9 * ZS_BLOCK_BYTES), 60 * PAGE);
+    assert_int_equal(zs_score_waste(&s, 20 * PAGE), 40 * PAGE);
+    assert_int_equal(zs_score_waste(&s, 9 * ZS_BLOCK_BYTES), 0);
     zs_pages_free(arena, page + 60, 40);
     destroy();
 }
@@ -324,7 +325,7 @@ int main(void)
         PROMISE(free_pages__are_idle),
         PROMISE(empty_blocks__are_idle_blocks),
         PROMISE(reserve__is_no_waste),
-        PROMISE(reserve__is_of_empty_blocks_alone),
+        PROMISE(reserve__is_of_free_pages_too),
         PROMISE(balloon__is_no_waste),
         PROMISE(deferred_memory__is_no_waste),
         PROMISE(gained__grows_by_what_compaction_gains),

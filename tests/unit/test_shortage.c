@@ -142,7 +142,7 @@ static void one_look__is_told_once(void **unused)
 {
     (void)unused;
     assert_true(look_and_tell(ZS_PRESSURE_HIGH, 1));
-    assert_false(zs_shortage_is_to_tell(&shortage, ZS_PRESSURE_CRITICAL));
+    assert_false(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_CRITICAL));
     assert_false(
         zs_shortage_tell(&shortage, ZS_PRESSURE_CRITICAL, 1, 1000 * MIB));
     assert_told(1, ZS_PRESSURE_HIGH);
@@ -168,13 +168,28 @@ static void nobody_to_tell__is_no_call(void **unused)
     assert_int_equal(shortage.state.level, ZS_PRESSURE_CRITICAL);
 }
 
-static void something_to_tell__ends_a_pass(void **unused)
+static void look_only(void)
+{
+    tree_now_ns += 500 * MS;
+    zs_shortage_look(&shortage, tree_now_ns, 500 * MS);
+}
+
+/* What is worse than what was told last; the same only after some looks. */
+static void urgent_news__end_a_pass(void **unused)
 {
     (void)unused;
-    assert_false(zs_shortage_is_to_tell(&shortage, ZS_PRESSURE_HIGH));
-    zs_shortage_look(&shortage, tree_now_ns, 500 * MS);
-    assert_false(zs_shortage_is_to_tell(&shortage, ZS_PRESSURE_NONE));
-    assert_true(zs_shortage_is_to_tell(&shortage, ZS_PRESSURE_LOW));
+    assert_false(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_HIGH));
+    look_only();
+    assert_false(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_NONE));
+    assert_true(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_LOW));
+    assert_true(zs_shortage_tell(&shortage, ZS_PRESSURE_LOW, 1, MIB));
+    look_only();
+    assert_false(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_LOW));
+    assert_true(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_HIGH));
+    for (unsigned i = 0; i < 3; i++) {
+        look_only();
+    }
+    assert_true(zs_shortage_is_urgent(&shortage, ZS_PRESSURE_LOW));
 }
 
 /* --- with a thread --- */
@@ -415,7 +430,7 @@ int main(void)
         PURE_TEST(one_look__is_told_once),
         PURE_TEST(end__is_told_once_with_nothing_wanted),
         PURE_TEST(nobody_to_tell__is_no_call),
-        PURE_TEST(something_to_tell__ends_a_pass),
+        PURE_TEST(urgent_news__end_a_pass),
         THREAD_TEST(thread__tells_at_each_tick_and_at_no_kick),
         THREAD_TEST(thread__tells_once_that_it_is_over),
         THREAD_TEST(thread__tells_nothing_while_there_is_enough),

@@ -167,13 +167,31 @@ static void header__is_at_most_two_bytes_up_to_a_raw_page(void **unused)
     }
 }
 
-static void header__takes_one_byte_more_with_a_dictionary(void **unused)
+static void header__takes_at_most_one_byte_more_with_a_dictionary(void **unused)
 {
     (void)unused;
     for (unsigned d = 1; d < ZS_HOW_DICTIONARIES; d++) {
         assert_int_equal(zs_value_make_how(0, d, 4096, 1000).header, 3);
-        assert_int_equal(zs_value_make_how(0, d, 187, 50).header, 4);
+        assert_int_equal(zs_value_make_how(0, d, 187, 50).header,
+                         d <= 8 ? 3 : 4);
+        assert_int_equal(zs_value_make_how(0, d, 255, 254).header,
+                         d <= 8 ? 3 : 4);
+        assert_int_equal(zs_value_make_how(0, d, 256, 50).header, 4);
+        assert_int_equal(zs_value_make_how(1, d, 187, 50).header, 4);
     }
+}
+
+static void decode__refuses_a_longer_form_than_need_be(void **unused)
+{
+    /* 187 bytes, 50 of payload: a line with a how byte */
+    unsigned char object[64] = { 0xe0 | 187 >> 6, 9, (187 << 2) & 0xff, 50 };
+    struct zs_value v;
+
+    (void)unused;
+    assert_int_equal(zs_value_header_decode(object, 64, &v), 0);
+    assert_int_equal(v.dictionary, 9);
+    object[1] = 8; /* this one has a form of 3 bytes */
+    assert_int_equal(zs_value_header_decode(object, 64, &v), -EBADMSG);
 }
 
 static void header__of_any_value_fits_the_maximum(void **unused)
@@ -370,7 +388,8 @@ int main(void)
         cmocka_unit_test(header__is_two_bytes_for_a_compressed_page),
         cmocka_unit_test(header__is_three_bytes_for_a_compressed_line),
         cmocka_unit_test(header__is_at_most_two_bytes_up_to_a_raw_page),
-        cmocka_unit_test(header__takes_one_byte_more_with_a_dictionary),
+        cmocka_unit_test(header__takes_at_most_one_byte_more_with_a_dictionary),
+        cmocka_unit_test(decode__refuses_a_longer_form_than_need_be),
         cmocka_unit_test(header__of_any_value_fits_the_maximum),
         cmocka_unit_test(decode__gives_back_what_was_encoded),
         cmocka_unit_test(decode__refuses_every_truncation),

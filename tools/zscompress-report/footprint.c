@@ -67,7 +67,8 @@ int footprint_of_objects(const uint32_t *sizes, size_t n, unsigned times,
 
 static int store_config(const struct codec *codec, struct zs_store_config *cfg)
 {
-    *cfg = (struct zs_store_config){ .level = codec->level };
+    *cfg = (struct zs_store_config){ .level = codec->level,
+                                     .dictionaries = { .off = true } };
     switch (codec->kind) {
     case CODEC_NONE:
         cfg->codec = ZS_CODEC_NONE;
