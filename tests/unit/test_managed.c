@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of compactor/managed.c: passes that gain nothing, pins, memory that
- * is kept, and figures. */
+/* Unit tests of compactor/managed.c: passes that gain nothing, pins, memory
+ * that is kept, and figures. */
 #include "compactor_fixture.h"
 #include "zspool/stats.h"
 

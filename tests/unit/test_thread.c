@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of compactor/thread.c: one thread, its arenas, its budget, and when
- * it looks at them. */
+/* Unit tests of compactor/thread.c: one thread, its arenas, its budget, and
+ * when it looks at them. */
 #include "compactor_fixture.h"
 
 /* --- arenas come and go --- */
