@@ -284,12 +284,17 @@ static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
     return blocks < m->arena->retain_blocks ? blocks : m->arena->retain_blocks;
 }
 
-static uint64_t gained_so_far(struct zs_managed *m)
+/* Where nothing was moved and no less is resident than before, a pass only gave
+ * back what it had taken to move to. */
+static uint64_t gained_since(struct zs_managed *m,
+                             const struct zs_score *before)
 {
     struct zs_score s;
 
     zs_score_take(m->arena, &s);
-    return s.gained;
+    return s.moved == before->moved && s.resident >= before->resident
+               ? 0
+               : s.gained - before->gained;
 }
 
 /* A load that takes memory uses what becomes free where it is: no block is
@@ -309,7 +314,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
 {
     struct zs_arena *a = m->arena;
     uint64_t waste = zs_score_waste(s, reserve_of(m));
-    uint64_t gained = s->gained;
+    uint64_t gained = 0;
 
     if (is_deferred(m, waste, now)) {
         return;
@@ -318,16 +323,16 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
     begin_trickle(m);
     if (is_enough_to_consolidate(m, s, now)) {
         zs_pass_consolidate(a);
-        gained = gained_so_far(m);
+        gained = gained_since(m, s);
     }
-    if (gained == s->gained && !zs_pace_is_ending(&a->pace)) {
+    if (gained == 0 && !zs_pace_is_ending(&a->pace)) {
         zs_pass_drop_caches(a);
         m->whole_ns = now;
         run_whole_pass(m, blocks_to_keep(m, s->idle_blocks, 0));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
-    note_outcome(m, gained_so_far(m) - s->gained, waste, now);
+    note_outcome(m, gained_since(m, s), waste, now);
 }
 
 /* --- looks --- */
