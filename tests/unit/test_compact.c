@@ -110,6 +110,41 @@ static void compact__leaves_little_more_than_the_live_bytes(void **state)
     }
 }
 
+/* Fewer free slots than the emptiest zspage has objects: none can be emptied
+ * whole. And in none of them a page is free. */
+static void compact__leaves_no_holes_in_zspages(void **state)
+{
+    enum { N = 8 * 512, BYTES = 64 };
+    static zs_handle_t h[N];
+    struct zs_pool_config cfg = { .max_zspages = 1 << 10 };
+    struct zs_pool_stats stats;
+    struct zs_pool *small;
+
+    (void)state;
+    zs_size_classes_init();
+    assert_int_equal(zs_size_class(zs_size_class_of(BYTES))->n_slots, 512);
+    assert_int_equal(zs_pool_create(&cfg, &small), 0);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(
+            zs_obj_create_sized(small, &i, sizeof(i), BYTES, &h[i]), 0);
+    }
+    for (unsigned i = 0; i < N; i += 10) {
+        zs_free(small, h[i]);
+    }
+    assert_int_equal(zs_compact(zs_pool_arena(small), NULL), 0);
+    zs_pool_stats(small, &stats);
+    assert_true(stats.live_bytes >= (uint64_t)N * 9 / 10 * BYTES - BYTES);
+    assert_true(stats.zspage_resident_bytes < stats.live_bytes + ZS_PAGE_BYTES);
+    for (unsigned i = 1; i < N; i += i % 10 == 9 ? 2 : 1) {
+        unsigned char local[ZS_LOCAL_COPY_BYTES];
+
+        assert_memory_equal(zs_obj_read_begin(small, h[i], local), &i,
+                            sizeof(i));
+        zs_obj_read_end(small);
+    }
+    zs_pool_destroy(small);
+}
+
 static void compact__says_what_it_did(void **state)
 {
     struct zs_arena_stats before = arena_stats();
@@ -375,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         COMPACT_TEST(compact__leaves_little_more_than_the_live_bytes),
+        COMPACT_TEST(compact__leaves_no_holes_in_zspages),
         COMPACT_TEST(compact__says_what_it_did),
         COMPACT_TEST(compact__moves_nothing_when_there_is_nothing_to_gain),
         COMPACT_TEST(compact__migrates_the_pages_of_full_zspages),

@@ -461,6 +461,34 @@ static zs_pfn_t page_of(zs_handle_t h)
     return page;
 }
 
+/* Behind seven runs of 65 pages is room for no eighth. */
+static void compact__leaves_no_block_that_nothing_fits_into(void **unused)
+{
+    enum { RUN_BYTES = 65 * PAGE, N = 100 };
+    struct zs_pool_config cfg = { 0 };
+
+    (void)unused;
+    create_huge(64, 0);
+    cfg.arena = arena;
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(zs_malloc(pool, RUN_BYTES, &objects[i]), 0);
+        assert_int_equal(zs_obj_write(pool, objects[i], 0, &i, sizeof(i)), 0);
+    }
+    assert_true(stats().resident_bytes > (uint64_t)N * RUN_BYTES * 108 / 100);
+    assert_int_equal(zs_compact(arena, NULL), 0);
+    assert_int_equal(stats().resident_bytes, N * RUN_BYTES);
+    for (unsigned i = 0; i < N; i++) {
+        const void *p = zs_obj_read_begin(pool, objects[i], NULL);
+
+        assert_memory_equal(p, &i, sizeof(i));
+        zs_obj_read_end(pool);
+    }
+    assert_figures_are_true();
+    zs_pool_destroy(pool);
+    destroy();
+}
+
 /* The last zspage of a class is partly filled; in a huge block its unused
  * pages would keep their memory. */
 static void trim__moves_ends_out_of_huge_blocks(void **unused)
@@ -745,6 +773,7 @@ int main(void)
         PROMISE(offline__takes_huge_blocks),
         PROMISE(balloon__takes_no_page_of_a_huge_block),
         PROMISE(compact__leaves_no_holes),
+        PROMISE(compact__leaves_no_block_that_nothing_fits_into),
         PROMISE(trim__moves_ends_out_of_huge_blocks),
         PROMISE(at_the_limit__holes_are_used),
         PROMISE(holes__are_preferred_when_none_is_long_enough),
