@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of zspool/compactor.h: one pass by hand, and the thread. */
+/* Unit tests of zs_compact(): one pass by hand. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -380,71 +380,6 @@ static void compact__by_two_threads_takes_turns(void **state)
     all_objects_are_right();
 }
 
-/* --- the thread --- */
-
-/* Bounded: two minutes of trying is a failure, not a wait. */
-static void wait_for_ratio(double want)
-{
-    uint64_t end = zs_os.now_ns() + UINT64_C(120000000000);
-
-    while (ratio() > want) {
-        assert_true(zs_os.now_ns() < end);
-        sched_yield();
-    }
-}
-
-static void thread__gives_memory_back_by_itself(void **state)
-{
-    struct zs_compactor_config cfg = { .tick_ns = 1000000 };
-    struct zs_compactor *c;
-
-    (void)state;
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c), 0);
-    make_holes(4);
-    wait_for_ratio(1.0 + 2.0 * 4 / 4.0); /* two idle blocks are kept */
-    all_objects_are_right();
-    zs_compactor_stop(c);
-}
-
-static void thread__works_at_once_when_kicked(void **state)
-{
-    struct zs_compactor_config cfg = { .tick_ns = UINT64_C(3600000000000) };
-    struct zs_compactor *c;
-
-    (void)state;
-    make_holes(4);
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c), 0);
-    zs_compactor_kick(c);
-    wait_for_ratio(2.5);
-    zs_compactor_stop(c);
-    all_objects_are_right();
-}
-
-static int refuse_thread(pthread_t *out, void *(*run)(void *), void *arg)
-{
-    (void)out;
-    (void)run;
-    (void)arg;
-    return -EAGAIN;
-}
-
-static void thread__start_fails_cleanly(void **state)
-{
-    int (*real)(pthread_t *, void *(*)(void *), void *) = zs_os.thread_start;
-    struct zs_compactor_config cfg = { .budget.high_permille = 1001 };
-    struct zs_compactor *c = NULL;
-
-    (void)state;
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c),
-                     -EINVAL);
-    zs_os.thread_start = refuse_thread;
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), NULL, &c),
-                     -EAGAIN);
-    zs_os.thread_start = real;
-    assert_null(c);
-    zs_compactor_stop(NULL);
-}
-
 /* The first class is gone through like the others, in the first pass too. */
 static void compact__puts_the_smallest_objects_together(void **state)
 {
@@ -485,9 +420,6 @@ int main(void)
         COMPACT_TEST(compact__takes_free_slots_with_memory_first),
         COMPACT_TEST(compact__by_two_threads_takes_turns),
         COMPACT_TEST(compact__puts_the_smallest_objects_together),
-        COMPACT_TEST(thread__gives_memory_back_by_itself),
-        COMPACT_TEST(thread__works_at_once_when_kicked),
-        COMPACT_TEST(thread__start_fails_cleanly),
     };
 
     use_exact_sizes();
