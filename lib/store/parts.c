@@ -7,6 +7,7 @@
 #include "checksum.h"
 #include "os.h"
 #include "pack.h"
+#include "rcu.h"
 
 /* --- lists --- */
 
@@ -52,7 +53,12 @@ void zs_parts_undo(struct zs_store *store, const struct zs_parts *parts,
                    size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        zs_free(store->pool, list_handle(parts->list, i));
+        zs_handle_t h = list_handle(parts->list, i);
+
+        zs_read_lock(); /* C1 in cold_map.h */
+        zs_cold_forget(&store->recompress.map, h.raw);
+        zs_free(store->pool, h);
+        zs_read_unlock();
     }
 }
 
@@ -210,6 +216,7 @@ void zs_parts_free(struct zs_store *store, const struct zs_reading *r,
             mark.value != zs_get_le32(r->payload) || mark.index != i) {
             continue; /* damaged: it stays until the store ends */
         }
+        zs_cold_forget(&store->recompress.map, h.raw);
         if (deferred) {
             zs_free_deferred(store->pool, h);
         } else {
