@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "arena_impl.h"
-#include "noise.h"
 #include "os.h"
 #include "pack.h"
 #include "page.h"
@@ -63,9 +62,7 @@ static bool is_worth_trying(const struct zs_store *store,
     }
     /* A header of 2 and a payload of 1 is the least. */
     return zs_obj_class_bytes(3 + store->checksum_bytes) <
-               class_bytes(store, &r->value) &&
-           !(r->value.kind == ZS_VALUE_RAW &&
-             zs_looks_like_noise(r->payload, r->value.length));
+           class_bytes(store, &r->value);
 }
 
 /* While BUSY: the value's own bytes. Parts of values end here: a mark is no
