@@ -35,8 +35,8 @@
 #define N_THREADS 8u
 #define MAX_BYTES 512u
 #define N_KINDS 4u
-#define N_TRIED 1000u /* values compressed anew */
-#define N_DROPPED 50u /* that somebody came in between with */
+#define N_TRIED 200u  /* values compressed anew */
+#define N_DROPPED 20u /* that somebody came in between with */
 #define REQUIRE(c)                                                             \
     ((c) ? (void)0                                                             \
          : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c), abort()))

@@ -27,7 +27,8 @@
 #define PAGE 4096u
 #define IDLE_NS UINT64_C(1000000)
 
-static uint64_t fake_ns, fake_cpu_ns, cpu_step_ns;
+static _Atomic uint64_t fake_ns; /* liburcu's thread looks, too */
+static uint64_t fake_cpu_ns, cpu_step_ns;
 static struct zs_os real_os;
 
 static uint64_t fake_now(void)
