@@ -4,6 +4,7 @@
  *
  *     cold --pages FILE...           pages of files, 64 MiB of them at most
  *     cold --change FIRST SECOND     records, one a line (scripts/record-files)
+ *     cold --gets FIRST              what it costs a get that it is on
  *
  * With --pages stores of each codec are filled, and left alone. With --change a
  * store of dictionaries is filled with FIRST and then with as much of SECOND,
@@ -276,6 +277,64 @@ static void change(const char *first, const char *second)
     run("zstd", &cfg[1], &v);
 }
 
+/* --- gets --- */
+
+#define TURNS 41u
+#define N_TURN 50000u
+
+static double gets_ns(struct zs_store *store, const struct values *v,
+                      const zs_handle_t *h, uint64_t seed)
+{
+    double t = now_ns();
+    char back[MAX_RECORD];
+    size_t len;
+
+    for (size_t i = 0; i < N_TURN; i++) {
+        size_t k = random_below(&seed, (uint32_t)v->n);
+
+        if (zs_store_get(store, h[k], back, sizeof(back), &len) != 0) {
+            stop("get failed");
+        }
+    }
+    return (now_ns() - t) / N_TURN;
+}
+
+/* The same values in two stores, by turns; and the median of the ratios. */
+static void gets(const char *path)
+{
+    struct values v = no_values();
+    struct zs_store_config cfg = config(ZS_CODEC_LZ4, true, 9);
+    struct zs_store *store[2];
+    zs_handle_t *h[2];
+    double took[2][TURNS], ratio[TURNS];
+
+    add_lines(&v, path, 100000);
+    for (unsigned on = 0; on < 2; on++) {
+        cfg.recompress.on = on == 1;
+        h[on] = get_memory(v.n * sizeof(zs_handle_t));
+        if (zs_store_create(&cfg, &store[on]) != 0) {
+            stop("no store");
+        }
+        fill(store[on], &v, h[on]);
+    }
+    for (size_t i = 0; i < TURNS; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            unsigned on = (unsigned)(i + k) & 1;
+
+            took[on][i] = gets_ns(store[on], &v, h[on], i + 1);
+        }
+        ratio[i] = took[1][i] / took[0][i];
+    }
+    for (unsigned on = 0; on < 2; on++) {
+        qsort(took[on], TURNS, sizeof(double), by_value);
+        zs_store_destroy(store[on]);
+        free(h[on]);
+    }
+    qsort(ratio, TURNS, sizeof(double), by_value);
+    printf("get, off %.0f ns, on %.0f ns, on / off %.3f\n", took[0][TURNS / 2],
+           took[1][TURNS / 2], ratio[TURNS / 2]);
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -283,8 +342,11 @@ int main(int argc, char **argv)
         pages(argc - 2, argv + 2);
     } else if (argc == 4 && strcmp(argv[1], "--change") == 0) {
         change(argv[2], argv[3]);
+    } else if (argc == 3 && strcmp(argv[1], "--gets") == 0) {
+        gets(argv[2]);
     } else {
-        stop("usage: cold --pages FILE..., or cold --change FIRST SECOND");
+        stop("usage: cold --pages FILE..., --change FIRST SECOND, or --gets "
+             "FIRST");
     }
     return 0;
 }

@@ -8,7 +8,6 @@
 
 #include "check.h"
 #include "os.h"
-#include "rcu.h"
 
 _Static_assert(ZS_COLD_PAGE_HANDLES / 32 * sizeof(uint64_t) == ZS_OS_PAGE_BYTES,
                "a word for 32 handles");

@@ -70,6 +70,7 @@
 #include <stdint.h>
 
 #include "budget.h"
+#include "rcu.h"
 
 #define ZS_CLAIMS 64u
 #define ZS_COLD_PAGE_HANDLES 16384u /* whose bits are in one page */
@@ -119,8 +120,24 @@ static inline void zs_cold_touch(struct zs_cold_map *m, uint32_t h)
     }
 }
 
-/* C1. In a read section that lasts until the change is done. Any handle. */
+/* In a read section that lasts until the change is done. Any handle. */
 void zs_cold_forget(struct zs_cold_map *m, uint32_t h);
+
+/* C1: the section of a change, where somebody might come in between. */
+static inline void zs_change_begin(struct zs_cold_map *m, uint32_t h)
+{
+    if (m->words != NULL) {
+        zs_read_lock();
+        zs_cold_forget(m, h);
+    }
+}
+
+static inline void zs_change_end(const struct zs_cold_map *m)
+{
+    if (m->words != NULL) {
+        zs_read_unlock();
+    }
+}
 
 /* --- the worker's --- */
 

@@ -216,16 +216,25 @@ void zs_pack_end(const struct zs_packed *p)
     }
 }
 
+static int create(struct zs_store *store, const struct zs_packed *p,
+                  zs_handle_t *out)
+{
+    return p->n_pieces == 1
+               ? zs_obj_create(store->pool, p->piece[0].iov_base,
+                               p->piece[0].iov_len, out)
+               : zs_obj_create_from(store->pool, p->piece, p->n_pieces, out);
+}
+
 int zs_packed_create(struct zs_store *store, const struct zs_packed *p,
                      zs_handle_t *out)
 {
     int err;
 
+    if (store->recompress.codec == NULL) {
+        return create(store, p, out);
+    }
     zs_read_lock(); /* C2 in cold_map.h */
-    err = p->n_pieces == 1
-              ? zs_obj_create(store->pool, p->piece[0].iov_base,
-                              p->piece[0].iov_len, out)
-              : zs_obj_create_from(store->pool, p->piece, p->n_pieces, out);
+    err = create(store, p, out);
     zs_read_unlock();
     return err;
 }

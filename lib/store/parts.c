@@ -7,7 +7,6 @@
 #include "checksum.h"
 #include "os.h"
 #include "pack.h"
-#include "rcu.h"
 
 /* --- lists --- */
 
@@ -55,10 +54,9 @@ void zs_parts_undo(struct zs_store *store, const struct zs_parts *parts,
     for (size_t i = 0; i < n; i++) {
         zs_handle_t h = list_handle(parts->list, i);
 
-        zs_read_lock(); /* C1 in cold_map.h */
-        zs_cold_forget(&store->recompress.map, h.raw);
+        zs_change_begin(&store->recompress.map, h.raw);
         zs_free(store->pool, h);
-        zs_read_unlock();
+        zs_change_end(&store->recompress.map);
     }
 }
 

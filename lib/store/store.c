@@ -37,7 +37,6 @@
 
 #include "os.h"
 #include "made.h"
-#include "rcu.h"
 
 #define LINE_HEADER_BYTES 4u /* of most values with a dictionary */
 
@@ -206,8 +205,7 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
         return zs_store_error(err);
     }
     /* What the old value is, it stays for this section: C1 in cold_map.h. */
-    zs_read_lock();
-    zs_cold_forget(&store->recompress.map, h.raw);
+    zs_change_begin(&store->recompress.map, h.raw);
     damaged = zs_reading_begin(store, h, &old);
     if (m.as == ZS_MADE_BARE) {
         zs_bare_replace(store->pool, h, m.number);
@@ -222,7 +220,7 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
         }
     }
     zs_reading_end(store);
-    zs_read_unlock();
+    zs_change_end(&store->recompress.map);
     zs_made_end(store, &m, err);
     return zs_store_error(err);
 }
@@ -233,8 +231,7 @@ void zs_store_delete(struct zs_store *store, zs_handle_t h)
     struct zs_reading r;
     int damaged;
 
-    zs_read_lock(); /* C1 */
-    zs_cold_forget(&store->recompress.map, h.raw);
+    zs_change_begin(&store->recompress.map, h.raw);
     damaged = zs_reading_begin(store, h, &r);
     note_going(store, &r, damaged, &change);
     if (!damaged && r.value.kind == ZS_VALUE_IN_PARTS) {
@@ -246,7 +243,7 @@ void zs_store_delete(struct zs_store *store, zs_handle_t h)
     } else {
         zs_free(store->pool, h);
     }
-    zs_read_unlock();
+    zs_change_end(&store->recompress.map);
     drop_dict(store, damaged ? 0 : r.value.dictionary);
     zs_stats_commit(&store->counters, &change);
 }
