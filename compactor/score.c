@@ -6,6 +6,10 @@
 
 #include "owner_ops.h"
 
+/* Of smaller arenas a share is too little to work for: with hundreds of classes
+ * in use their last zspages are more than that, and come and go. */
+#define SMALL_BYTES (UINT64_C(128) << 20)
+
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0; /* counters are not of one moment */
@@ -54,16 +58,14 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s)
 
 uint64_t zs_score_waste(const struct zs_score *s, uint64_t reserve_bytes)
 {
-    uint64_t kept =
-        s->idle_blocks < reserve_bytes ? s->idle_blocks : reserve_bytes;
+    uint64_t kept = s->idle < reserve_bytes ? s->idle : reserve_bytes;
 
-    kept = kept < s->idle ? kept : s->idle;
     return less(s->resident, s->live + s->deferred + kept);
 }
 
 unsigned zs_score_permille(const struct zs_score *s, uint64_t reserve_bytes)
 {
-    return s->resident == 0 ? 0
-                            : (unsigned)(zs_score_waste(s, reserve_bytes) *
-                                         1000 / s->resident);
+    uint64_t of = s->resident > SMALL_BYTES ? s->resident : SMALL_BYTES;
+
+    return (unsigned)(zs_score_waste(s, reserve_bytes) * 1000 / of);
 }
