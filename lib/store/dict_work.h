@@ -19,9 +19,10 @@
  *   store's min_gain_percent, and saves at least its own memory on what has
  *   been put while it was sampled.
  *
- *   The store's worker (worker.h) does this. It is started by the first put that
- *   finds a class ready, and sleeps until the next one does, or an interval has
- *   passed. Stores with `no_thread` are worked on by zs_store_background().
+ *   The store's worker (worker.h) does this. It is started by the first put
+ *   that finds a class ready, and sleeps until the next one does, or an
+ *   interval has passed. Stores with `no_thread` are worked on by
+ *   zs_store_background().
  *
  *   After a step the next one of its class waits for the store's interval. So a
  *   class trains at most once in an interval, 100 ms of a core at worst, and

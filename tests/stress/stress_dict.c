@@ -10,9 +10,9 @@
  * millisecond, another thread calls zs_store_background() as well and lists the
  * dictionaries, and a compactor ticks. A value is cold when it was left alone
  * for a fifth of a millisecond, so it is compressed anew while others get,
- * replace and delete it, and its handle is used again. Each record carries its seed, from which
- * all its bytes follow: a value that is decompressed with the wrong dictionary,
- * or with one that is gone, shows.
+ * replace and delete it, and its handle is used again. Each record carries its
+ * seed, from which all its bytes follow: a value that is decompressed with the
+ * wrong dictionary, or with one that is gone, shows.
  *
  * At the end all values are deleted: every count must be 0, and all that is
  * retired be freed.

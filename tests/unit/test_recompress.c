@@ -10,13 +10,13 @@
  */
 #include "store_fixture.h"
 
-#include <lz4hc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
 #include "arena_impl.h"
 #include "dict_fixture.h"
+#include "hook_codec.h"
 #include "os.h"
 #include "rcu.h"
 #include "store_impl.h"
@@ -41,55 +41,6 @@ static uint64_t fake_cpu(void)
 {
     return fake_cpu_ns += cpu_step_ns;
 }
-
-/* --- a codec that tells when it compresses --- */
-
-static void (*while_compressing)(void);
-
-static int hook_level(int level, int *out)
-{
-    *out = level;
-    return 0;
-}
-
-static size_t hook_bound(size_t len)
-{
-    return (size_t)LZ4_compressBound((int)len);
-}
-
-static int hook_compress(void *c, int level, const void *src, size_t len,
-                         void *dst, size_t *out)
-{
-    void (*call)(void) = while_compressing;
-    int n = LZ4_compress_HC(src, dst, (int)len, (int)hook_bound(len), 12);
-
-    (void)c, (void)level;
-    while_compressing = NULL;
-    if (call != NULL) {
-        call();
-    }
-    *out = (size_t)n;
-    return n > 0 ? 0 : -ENOMEM;
-}
-
-static int hook_decompress(void *d, const void *src, size_t src_len, void *dst,
-                           size_t len)
-{
-    (void)d;
-    return LZ4_decompress_safe(src, dst, (int)src_len, (int)len) == (int)len
-               ? 0
-               : -EBADMSG;
-}
-
-static const struct zs_codec_ops hook = {
-    .id = ZS_CODEC_OWN,
-    .name = "hook",
-    .min_length = 16,
-    .resolve_level = hook_level,
-    .bound = hook_bound,
-    .compress = hook_compress,
-    .decompress = hook_decompress,
-};
 
 /* --- stores and steps --- */
 
