@@ -83,6 +83,27 @@ struct zs_dict_config {
     unsigned min_gain_percent;
 };
 
+/**
+ * Recompression: values that nobody gets, replaces or deletes for some time get
+ * a stronger codec or the newest dictionary, in the background, where that
+ * makes a smaller size class of them; values of a dictionary that is not used
+ * any more move to the one that is. Who gets such a value pays for the stronger
+ * codec; a value that is replaced begins anew. docs/recompression.md.
+ */
+struct zs_recompress_config {
+    /** Off unless it is set. */
+    bool on;
+    /** No thread of the store's: call zs_store_background() instead. */
+    bool no_thread;
+    /** What cold values are compressed with. Both 0: zstd at level 9. */
+    enum zs_codec_id codec;
+    int level;
+    /** How long a value must be left alone: once to twice that. 0: 60 s. */
+    uint64_t idle_ns;
+    /** Share of one core that it may take, 1 .. 100. 0: 5. */
+    unsigned cpu_percent;
+};
+
 /** Store settings. Zero-initialise, then set what differs. */
 struct zs_store_config {
     enum zs_codec_id codec;
@@ -95,6 +116,7 @@ struct zs_store_config {
     int level;
     enum zs_checksum checksum;
     struct zs_dict_config dictionaries;
+    struct zs_recompress_config recompress;
     struct zs_pool_config pool;
 };
 
@@ -330,11 +352,13 @@ ZS_API void zs_store_stats(struct zs_store *store, struct zs_store_stats *out);
 
 /**
  * Do what is due for the store's dictionaries: look at samples, train, free
- * what no value uses any more. For stores with `no_thread`; harmless in others.
+ * what no value uses any more; and recompress some cold values. For stores with
+ * `no_thread`; harmless in others.
  *
  * @return  whether anything was done.
  *
- * Cost: mostly none; a training takes up to 100 ms of CPU. Other threads' puts
+ * Cost: mostly none; a training takes up to 100 ms of CPU, a step of
+ * recompression some ms. Other threads' puts
  * and gets go on meanwhile. May wait for readers.
  */
 ZS_API bool zs_store_background(struct zs_store *store);
@@ -368,6 +392,30 @@ struct zs_dict_info {
  *  returns how many were listed. Waits for a training under way. */
 ZS_API size_t zs_store_dictionaries(struct zs_store *store,
                                     struct zs_dict_info *out, size_t n);
+
+/* --- recompression --- */
+
+#define ZS_RECOMPRESS_COUNTERS(X)                                              \
+    X(n_rounds, "times that all values were looked at")                        \
+    X(n_candidates, "values that were cold, and not tried before")             \
+    X(n_tried, "of these, compressed anew")                                    \
+    X(n_accepted, "of these, replaced, for their size class became smaller")   \
+    X(saved_bytes, "of size classes, by that")                                 \
+    X(n_dropped, "candidates that were asked for, replaced or deleted first")  \
+    X(n_no_room, "accepted, but there was no memory for old and new")          \
+    X(n_raw_tried, "of n_tried, that had not shrunk before")                   \
+    X(n_raw_accepted, "of these, replaced")                                    \
+    X(n_drained, "of n_accepted, that had a dictionary that was retired")      \
+    X(cpu_ns, "processor time of all that")
+
+#define ZS_RECOMPRESS_FIELD_(name, text) uint64_t name;
+struct zs_recompress_stats {
+    ZS_RECOMPRESS_COUNTERS(ZS_RECOMPRESS_FIELD_)
+};
+
+/** All 0 where it is off. Cost: a few loads. */
+ZS_API void zs_store_recompress_stats(struct zs_store *store,
+                                      struct zs_recompress_stats *out);
 
 ZS_END_DECLS
 

@@ -23,6 +23,9 @@ void zs_dicts_init(struct zs_dicts *d, const struct zs_dict_user *user,
 static void free_dict(struct zs_dicts *d, struct zs_dict *dict)
 {
     d->user.codec->dict_destroy(dict->prepared);
+    if (dict->cold != NULL) {
+        d->user.cold_codec->dict_destroy(dict->cold);
+    }
     zs_budget_uncharge_metadata(&d->arena->budget, dict->bytes);
     zs_dicts_add(&d->n_dictionaries, (uint64_t)-1);
     zs_dicts_add(&d->dictionary_bytes, -(uint64_t)dict->bytes);
@@ -218,7 +221,8 @@ static void make_current(struct zs_dicts *d, struct zs_dict *dict)
     atomic_store_explicit(&d->current[dict->class], dict, memory_order_release);
 }
 
-bool zs_dicts_publish(struct zs_dicts *d, unsigned class, void *prepared)
+bool zs_dicts_publish(struct zs_dicts *d, unsigned class, void *prepared,
+                      void *cold)
 {
     unsigned number;
     struct zs_dict *dict;
@@ -230,7 +234,11 @@ bool zs_dicts_publish(struct zs_dicts *d, unsigned class, void *prepared)
         return false;
     }
     dict->prepared = prepared;
+    dict->cold = cold;
     dict->bytes = d->user.codec->dict_bytes(prepared) + sizeof(*dict);
+    if (cold != NULL) {
+        dict->bytes += d->user.cold_codec->dict_bytes(cold);
+    }
     dict->number = (uint8_t)number;
     dict->class = (uint8_t) class;
     if (zs_arena_charge_metadata(d->arena, dict->bytes) != 0) {

@@ -63,6 +63,7 @@ enum zs_dict_state { ZS_DICT_CURRENT, ZS_DICT_RETIRED, ZS_DICT_DRAINING };
 
 struct zs_dict {
     void *prepared;           /* by the store's codec */
+    void *cold;               /* by that of cold values, or NULL */
     size_t bytes;             /* charged */
     uint8_t number;           /* set once at publish */
     uint8_t class;            /* set once at publish */
@@ -136,10 +137,11 @@ struct zs_dict_class *zs_dicts_class(struct zs_dicts *d, unsigned class,
 
 /* --- of who trains; holds the lock --- */
 
-/* Make a prepared dictionary the current one of a class. True: it is taken
- * over. False: the class has as many as it may, no number is free, or the
- * arena's limit does not allow it. */
-bool zs_dicts_publish(struct zs_dicts *d, unsigned class, void *prepared);
+/* Make a prepared dictionary the current one of a class, with what it is for
+ * the cold codec, or NULL. True: both are taken over. False: the class has as
+ * many as it may, no number is free, or the arena's limit does not allow it. */
+bool zs_dicts_publish(struct zs_dicts *d, unsigned class, void *prepared,
+                      void *cold);
 
 /* Free what has drained. May wait for readers. Returns how many were freed;
  * *n_left: how many are retired and still have values. */

@@ -162,26 +162,27 @@ static size_t dict_bytes_for(const struct zs_split *split, size_t max_bytes)
 }
 
 /* ZDICT's result is in zstd's format: tables of symbols, then plain bytes. */
-static void *prepare(const struct zs_dict_user *user,
+static void *prepare(const struct zs_codec_ops *codec, int level,
                      const unsigned char *content, size_t n)
 {
     size_t tables =
-        user->codec->dict_is_plain ? ZDICT_getDictHeaderSize(content, n) : 0;
+        codec->dict_is_plain ? ZDICT_getDictHeaderSize(content, n) : 0;
 
     if (ZDICT_isError(tables) || tables >= n) {
         return NULL;
     }
-    return user->codec->dict_create(content + tables, n - tables, user->level);
+    return codec->dict_create(content + tables, n - tables, level);
 }
 
 void *zs_dict_train(const struct zs_dict_user *user,
-                    const struct zs_split *split, size_t max_bytes)
+                    const struct zs_split *split, size_t max_bytes, void **cold)
 {
     size_t bytes = dict_bytes_for(split, max_bytes);
     unsigned char *content;
     void *dict = NULL;
     size_t n;
 
+    *cold = NULL;
     if (bytes < SMALLEST_DICT_BYTES || split->n_train > UINT32_MAX) {
         return NULL;
     }
@@ -192,7 +193,11 @@ void *zs_dict_train(const struct zs_dict_user *user,
     n = ZDICT_trainFromBuffer(content, bytes, split->samples.room,
                               split->train_lens, (unsigned)split->n_train);
     if (!ZDICT_isError(n)) {
-        dict = prepare(user, content, n);
+        dict = prepare(user->codec, user->level, content, n);
+    }
+    if (dict != NULL && user->cold_codec != NULL &&
+        user->cold_codec->dict_create != NULL) {
+        *cold = prepare(user->cold_codec, user->cold_level, content, n);
     }
     zs_os.free(content);
     return dict;

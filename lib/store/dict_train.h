@@ -29,6 +29,10 @@
 struct zs_dict_user {
     const struct zs_codec_ops *codec; /* has dictionaries */
     int level;
+    /* What else a result is prepared for, where that codec has dictionaries;
+     * NULL: nothing. */
+    const struct zs_codec_ops *cold_codec;
+    int cold_level;
     unsigned beside_bytes; /* of each object: header of a line, checksum */
 };
 
@@ -58,9 +62,11 @@ int zs_dict_cost(const struct zs_dict_user *user, const void *dict,
 
 /*
  * Train a dictionary of at most max_bytes and prepare it. NULL: there are too
- * few samples, or they have nothing in common, or there is no memory.
+ * few samples, or they have nothing in common, or there is no memory. In *cold:
+ * the same, prepared for the cold codec, or NULL.
  */
 void *zs_dict_train(const struct zs_dict_user *user,
-                    const struct zs_split *split, size_t max_bytes);
+                    const struct zs_split *split, size_t max_bytes,
+                    void **cold);
 
 #endif /* ZS_LIB_DICT_TRAIN_H */

@@ -3,8 +3,6 @@
 #include "dict_work.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <time.h>
 
 #include "arena_impl.h"
 #include "noise.h"
@@ -15,7 +13,6 @@
 #define DEFAULT_SAMPLE_BYTES ((size_t)1024 * 1024)
 #define DEFAULT_INTERVAL_NS UINT64_C(1000000000)
 #define DEFAULT_MIN_GAIN_PERCENT 5u
-#define PAUSE_NS UINT64_C(2000000) /* between steps, however often poked */
 
 #define READY_BYTES ((uint64_t)1024 * 1024)
 #define LOOK_ROOM_BYTES ((size_t)64 * 1024)
@@ -54,16 +51,39 @@ static void look(struct zs_dict_work *w, struct zs_dict_class *c)
     zs_sampler_restart(&c->sampler, room, LOOK_READY_BYTES);
 }
 
+/* Bytes that a dictionary saves of what was put. */
+static uint64_t bytes_saved(uint64_t before, uint64_t after, uint64_t put_bytes)
+{
+    return before > after
+               ? (before - after) * (put_bytes / 1024) / (1000000 / 1024)
+               : 0;
+}
+
 /* Is what it saves worth publishing it? */
 static bool is_worth_it(const struct zs_dict_work *w, const void *prepared,
-                        uint64_t before, uint64_t after, uint64_t put_bytes)
+                        uint64_t before, uint64_t after, uint64_t saved)
 {
-    uint64_t saved = before > after ? (before - after) * (put_bytes / 1024) /
-                                          (1000000 / 1024)
-                                    : 0;
-
     return after * 100 <= before * (100 - w->cfg.min_gain_percent) &&
            saved >= w->dicts.user.codec->dict_bytes(prepared);
+}
+
+static void drop_cold(const struct zs_dict_user *user, void **cold)
+{
+    if (*cold != NULL) {
+        user->cold_codec->dict_destroy(*cold);
+        *cold = NULL;
+    }
+}
+
+/* It is only kept where both together cost no more than what is saved. */
+static void judge_cold(const struct zs_dict_user *user, const void *prepared,
+                       void **cold, uint64_t saved)
+{
+    if (*cold != NULL && user->codec->dict_bytes(prepared) +
+                                 user->cold_codec->dict_bytes(*cold) >
+                             saved) {
+        drop_cold(user, cold);
+    }
 }
 
 /* Train, and publish the result if it is worth it. */
@@ -74,21 +94,27 @@ static void train(struct zs_dict_work *w, unsigned class,
     struct zs_dicts *d = &w->dicts;
     uint64_t put_bytes = zs_samples_put_bytes(&split->samples);
     uint64_t new_cost;
-    void *prepared = zs_dict_train(&d->user, split, w->cfg.max_bytes);
+    void *cold;
+    void *prepared = zs_dict_train(&d->user, split, w->cfg.max_bytes, &cold);
 
     zs_dicts_add(&d->n_trainings, 1);
     if (prepared != NULL &&
-        zs_dict_cost(&d->user, prepared, split, &new_cost) == 0 &&
-        is_worth_it(w, prepared, cost, new_cost, put_bytes) &&
-        zs_dicts_publish(d, class, prepared)) {
-        zs_dicts_add(&d->n_published, 1);
-        c->cost = new_cost;
-        return;
+        zs_dict_cost(&d->user, prepared, split, &new_cost) == 0) {
+        uint64_t saved = bytes_saved(cost, new_cost, put_bytes);
+
+        judge_cold(&d->user, prepared, &cold, saved);
+        if (is_worth_it(w, prepared, cost, new_cost, saved) &&
+            zs_dicts_publish(d, class, prepared, cold)) {
+            zs_dicts_add(&d->n_published, 1);
+            c->cost = new_cost;
+            return;
+        }
     }
     zs_dicts_add(&d->n_rejected, 1);
     if (prepared != NULL) {
         d->user.codec->dict_destroy(prepared);
     }
+    drop_cold(&d->user, &cold);
     c->cost = cost; /* not again until it is worse than that */
 }
 
@@ -157,7 +183,6 @@ bool zs_dict_work_step(struct zs_dict_work *w, uint64_t *next_ns)
     unsigned n_left;
 
     zs_may_wait("zs_store_background");
-    atomic_store_explicit(&w->is_poked, false, memory_order_relaxed);
     zs_lock_acquire(&d->lock);
     did_something = zs_dicts_reap(d, &n_left) > 0;
     *next_ns = UINT64_MAX;
@@ -182,71 +207,6 @@ bool zs_dict_work_step(struct zs_dict_work *w, uint64_t *next_ns)
     return did_something;
 }
 
-/* --- the thread --- */
-
-static void sleep_until(struct zs_dict_work *w, uint64_t until_ns)
-{
-    struct timespec t = { .tv_sec = (time_t)(until_ns / 1000000000u),
-                          .tv_nsec = (long)(until_ns % 1000000000u) };
-
-    if (until_ns == UINT64_MAX) {
-        (void)sem_wait(&w->wake); /* a signal: one look more */
-    } else {
-        (void)sem_clockwait(&w->wake, CLOCK_MONOTONIC, &t);
-    }
-}
-
-static void *run(void *arg)
-{
-    struct zs_dict_work *w = arg;
-    uint64_t next_ns = 0;
-
-    /* acquire pairs with destroy: nothing more is to be touched */
-    while (!atomic_load_explicit(&w->stop, memory_order_acquire)) {
-        uint64_t now = zs_os.now_ns();
-
-        if (next_ns <= now) {
-            (void)zs_dict_work_step(w, &next_ns);
-        } else {
-            sleep_until(w, next_ns);
-            /* Poked, and once only: is_poked stays until the next step. */
-            if (atomic_load_explicit(&w->is_poked, memory_order_relaxed) &&
-                now + PAUSE_NS < next_ns) {
-                next_ns = now + PAUSE_NS;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* All signals are the embedder's threads'. */
-static void start(struct zs_dict_work *w)
-{
-    sigset_t all, kept;
-    int err;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &kept);
-    err = zs_os.thread_start(&w->thread, run, w);
-    pthread_sigmask(SIG_SETMASK, &kept, NULL);
-    if (err != 0) { /* the next poke tries again */
-        atomic_store_explicit(&w->is_started, false, memory_order_relaxed);
-    }
-}
-
-static void poke(struct zs_dict_work *w)
-{
-    if (w->cfg.no_thread ||
-        atomic_exchange_explicit(&w->is_poked, true, memory_order_relaxed)) {
-        return;
-    }
-    if (!atomic_load_explicit(&w->is_started, memory_order_relaxed) &&
-        !atomic_exchange_explicit(&w->is_started, true, memory_order_relaxed)) {
-        start(w);
-    }
-    sem_post(&w->wake);
-}
-
 /* --- puts --- */
 
 void zs_dict_work_offer(struct zs_dict_work *w, unsigned class,
@@ -261,8 +221,9 @@ void zs_dict_work_offer(struct zs_dict_work *w, unsigned class,
     }
     c = zs_dicts_class(&w->dicts, class, room_for_samples(w), READY_BYTES);
     if (c != NULL && !zs_looks_like_noise(data, len) &&
-        zs_sampler_offer(&c->sampler, &t->turns[class], data, len)) {
-        poke(w);
+        zs_sampler_offer(&c->sampler, &t->turns[class], data, len) &&
+        w->worker != NULL) {
+        zs_worker_poke(w->worker);
     }
 }
 
@@ -292,7 +253,7 @@ static int fill_in(struct zs_dict_config *cfg)
 
 int zs_dict_work_create(const struct zs_dict_config *cfg,
                         const struct zs_dict_user *user, struct zs_arena *arena,
-                        struct zs_dict_work **out)
+                        struct zs_worker *worker, struct zs_dict_work **out)
 {
     struct zs_dict_config filled = *cfg;
     struct zs_dict_work *w;
@@ -313,7 +274,7 @@ int zs_dict_work_create(const struct zs_dict_config *cfg,
         return -ENOMEM;
     }
     w->cfg = filled;
-    sem_init(&w->wake, 0, 0);
+    w->worker = filled.no_thread ? NULL : worker;
     zs_dicts_init(&w->dicts, user, arena);
     *out = w;
     return 0;
@@ -326,14 +287,8 @@ void zs_dict_work_destroy(struct zs_dict_work *w)
     if (w == NULL) {
         return;
     }
-    if (atomic_load_explicit(&w->is_started, memory_order_relaxed)) {
-        atomic_store_explicit(&w->stop, true, memory_order_release);
-        sem_post(&w->wake);
-        pthread_join(w->thread, NULL);
-    }
     arena = w->dicts.arena;
     zs_dicts_destroy(&w->dicts);
-    sem_destroy(&w->wake);
     zs_os.free(w);
     zs_budget_uncharge_metadata(&arena->budget, sizeof(*w));
 }

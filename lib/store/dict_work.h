@@ -19,9 +19,10 @@
  *   store's min_gain_percent, and saves at least its own memory on what has
  *   been put while it was sampled.
  *
- *   The store's worker thread does this. It is started by the first put that
- *   finds a class ready, and sleeps until the next one does, or an interval has
- *   passed. Stores with `no_thread` are worked on by zs_store_background().
+ *   The store's worker (worker.h) does this. It is started by the first put
+ *   that finds a class ready, and sleeps until the next one does, or an
+ *   interval has passed. Stores with `no_thread` are worked on by
+ *   zs_store_background().
  *
  *   After a step the next one of its class waits for the store's interval. So a
  *   class trains at most once in an interval, 100 ms of a core at worst, and
@@ -32,26 +33,21 @@
 #ifndef ZS_LIB_DICT_WORK_H
 #define ZS_LIB_DICT_WORK_H
 
-#include <semaphore.h>
-
 #include "dict_set.h"
+#include "worker.h"
 
 struct zs_dict_work {
     struct zs_dicts dicts;
     struct zs_dict_config cfg; /* with defaults filled in */
-    pthread_t thread;
-    sem_t wake;
-    _Atomic bool is_started; /* the thread is there, or about to be */
-    _Atomic bool is_poked; /* somebody has asked for a step; relaxed: a hint */
-    _Atomic bool stop;
+    struct zs_worker *worker;  /* set once at create; NULL: no thread */
 };
 
 /* NULL in *out: the codec has no dictionaries, or they are off. 0, -EINVAL or
  * -ENOMEM. */
 int zs_dict_work_create(const struct zs_dict_config *cfg,
                         const struct zs_dict_user *user, struct zs_arena *arena,
-                        struct zs_dict_work **out);
-/* Waits for the step under way. NULL is allowed. */
+                        struct zs_worker *worker, struct zs_dict_work **out);
+/* When no step is under way. NULL is allowed. */
 void zs_dict_work_destroy(struct zs_dict_work *w);
 
 /* A value of a class is put: perhaps it becomes a sample. Never waits. */

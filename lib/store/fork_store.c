@@ -3,7 +3,8 @@
  * fork_store.c - a store's part in a fork (lib/base/fork.h).
  *
  * In the child the worker thread is not there; the next put that finds a class
- * ready starts another one. Values with a dictionary are stored and counted as
+ * ready starts another one. What it had claimed is nobody's: it changes a value
+ * as work, so the change has been made, or not begun. Values with a dictionary are stored and counted as
  * one piece of work (store.c), so no count is less than the truth.
  */
 #include "dict_work.h"
@@ -61,12 +62,10 @@ static void unlock(struct zs_fork_member *m, enum zs_rank rank)
 
 static void child(struct zs_fork_member *m)
 {
-    struct zs_dict_work *w = store_of(m)->dicts;
+    struct zs_store *store = store_of(m);
 
-    if (w != NULL) {
-        atomic_store_explicit(&w->is_started, false, memory_order_relaxed);
-        atomic_store_explicit(&w->is_poked, false, memory_order_relaxed);
-    }
+    zs_worker_forget(&store->worker);
+    zs_claims_forget(&store->recompress.map);
 }
 
 const struct zs_fork_ops zs_store_fork_ops = {

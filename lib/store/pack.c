@@ -20,6 +20,7 @@
 #include <errno.h>
 
 #include "noise.h"
+#include "rcu.h"
 #include "thread_ctx.h"
 
 #define HEAD_ROOM 16u
@@ -215,13 +216,27 @@ void zs_pack_end(const struct zs_packed *p)
     }
 }
 
-int zs_packed_create(struct zs_store *store, const struct zs_packed *p,
-                     zs_handle_t *out)
+static int create(struct zs_store *store, const struct zs_packed *p,
+                  zs_handle_t *out)
 {
     return p->n_pieces == 1
                ? zs_obj_create(store->pool, p->piece[0].iov_base,
                                p->piece[0].iov_len, out)
                : zs_obj_create_from(store->pool, p->piece, p->n_pieces, out);
+}
+
+int zs_packed_create(struct zs_store *store, const struct zs_packed *p,
+                     zs_handle_t *out)
+{
+    int err;
+
+    if (store->recompress.codec == NULL) {
+        return create(store, p, out);
+    }
+    zs_read_lock(); /* C2 in cold_map.h */
+    err = create(store, p, out);
+    zs_read_unlock();
+    return err;
 }
 
 int zs_packed_replace(struct zs_store *store, const struct zs_packed *p,

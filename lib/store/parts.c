@@ -52,7 +52,11 @@ void zs_parts_undo(struct zs_store *store, const struct zs_parts *parts,
                    size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        zs_free(store->pool, list_handle(parts->list, i));
+        zs_handle_t h = list_handle(parts->list, i);
+
+        zs_change_begin(&store->recompress.map, h.raw);
+        zs_free(store->pool, h);
+        zs_change_end(&store->recompress.map);
     }
 }
 
@@ -210,6 +214,7 @@ void zs_parts_free(struct zs_store *store, const struct zs_reading *r,
             mark.value != zs_get_le32(r->payload) || mark.index != i) {
             continue; /* damaged: it stays until the store ends */
         }
+        zs_cold_forget(&store->recompress.map, h.raw);
         if (deferred) {
             zs_free_deferred(store->pool, h);
         } else {

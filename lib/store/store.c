@@ -62,11 +62,13 @@ static int create_dicts(struct zs_store *store,
     const struct zs_dict_user user = {
         .codec = store->codec,
         .level = store->level,
+        .cold_codec = store->recompress.codec,
+        .cold_level = store->recompress.level,
         .beside_bytes = LINE_HEADER_BYTES + store->checksum_bytes,
     };
 
     return zs_dict_work_create(cfg, &user, zs_pool_arena(store->pool),
-                               &store->dicts);
+                               &store->worker, &store->dicts);
 }
 
 int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
@@ -94,9 +96,14 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
     if (err != 0) {
         goto undo_codec;
     }
-    err = create_dicts(store, &cfg->dictionaries);
+    err = zs_recompress_init(store, &cfg->recompress);
     if (err != 0) {
         goto undo_pool;
+    }
+    zs_worker_init(&store->worker, zs_store_work, store);
+    err = create_dicts(store, &cfg->dictionaries);
+    if (err != 0) {
+        goto undo_recompress;
     }
     zs_patterns_init(&store->patterns, zs_pool_arena(store->pool));
     store->fork.how = &zs_store_fork_ops;
@@ -104,12 +111,18 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
     if (err != 0) {
         goto undo_dicts;
     }
+    if (cfg->recompress.on && !cfg->recompress.no_thread) {
+        zs_worker_poke(&store->worker);
+    }
     *out = store;
     return 0;
 
 undo_dicts:
     zs_patterns_destroy(&store->patterns);
     zs_dict_work_destroy(store->dicts);
+undo_recompress:
+    zs_worker_destroy(&store->worker);
+    zs_recompress_destroy(store);
 undo_pool:
     zs_pool_destroy(store->pool);
 undo_codec:
@@ -123,7 +136,9 @@ void zs_store_destroy(struct zs_store *store)
 {
     if (store != NULL) {
         zs_fork_leave(&store->fork);
+        zs_worker_destroy(&store->worker);
         zs_dict_work_destroy(store->dicts);
+        zs_recompress_destroy(store);
         zs_patterns_destroy(&store->patterns);
         zs_pool_destroy(store->pool);
         zs_codec_put(store->codec);
@@ -204,7 +219,8 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
         return zs_store_error(err);
     }
     zs_work_begin(); /* as in a put */
-    /* What the old value is, it stays for this section. */
+    /* What the old value is, it stays for this section: C1 in cold_map.h. */
+    zs_change_begin(&store->recompress.map, h.raw);
     damaged = zs_reading_begin(store, h, &old);
     if (m.as == ZS_MADE_BARE) {
         zs_bare_replace(store->pool, h, m.number);
@@ -219,6 +235,7 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
         }
     }
     zs_reading_end(store);
+    zs_change_end(&store->recompress.map);
     zs_made_end(store, &m, err);
     zs_work_end();
     return zs_store_error(err);
@@ -228,8 +245,10 @@ void zs_store_delete(struct zs_store *store, zs_handle_t h)
 {
     struct zs_store_stats change = { 0 };
     struct zs_reading r;
-    int damaged = zs_reading_begin(store, h, &r);
+    int damaged;
 
+    zs_change_begin(&store->recompress.map, h.raw);
+    damaged = zs_reading_begin(store, h, &r);
     note_going(store, &r, damaged, &change);
     if (!damaged && r.value.kind == ZS_VALUE_IN_PARTS) {
         zs_parts_free(store, &r, false);
@@ -240,6 +259,7 @@ void zs_store_delete(struct zs_store *store, zs_handle_t h)
     } else {
         zs_free(store->pool, h);
     }
+    zs_change_end(&store->recompress.map);
     drop_dict(store, damaged ? 0 : r.value.dictionary);
     zs_stats_commit(&store->counters, &change);
 }

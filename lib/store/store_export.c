@@ -119,7 +119,10 @@ static int emit_value(struct zs_store *store, const struct zs_reading *r,
             return err;
         }
         if (i == 0) {
-            emit_head(s, store->codec->id, view.n_parts, view.value_length);
+            emit_head(s,
+                      view.kind == ZS_STORED_COMPRESSED ? view.codec
+                                                        : store->codec->id,
+                      view.n_parts, view.value_length);
         }
         if (view.dictionary == 0) {
             emit_part(s, &view);
@@ -141,6 +144,7 @@ int zs_store_export(struct zs_store *store, zs_handle_t h, void *buf,
     struct zs_reading r; /* one for all, so that all parts are of one value */
     int err = zs_reading_begin(store, h, &r);
 
+    zs_cold_touch(&store->recompress.map, h.raw);
     if (err == 0) {
         err = zs_reading_verify(store, &r);
     }

@@ -17,6 +17,7 @@ static int open_verified(struct zs_store *store, zs_handle_t h,
 {
     int err = zs_reading_begin(store, h, r);
 
+    zs_cold_touch(&store->recompress.map, h.raw);
     if (err == 0) {
         err = zs_reading_verify(store, r);
     }

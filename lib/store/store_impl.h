@@ -13,6 +13,9 @@
  *   patterns.c      values without an object
  *   store_dict.c    what the store's header says of dictionaries
  *   dict_*.c        dictionaries: sampling, training, use, end
+ *   recompress.c    cold values
+ *   cold_map.c      which they are, and who may change a value
+ *   worker.c        the store's thread
  */
 #ifndef ZS_LIB_STORE_IMPL_H
 #define ZS_LIB_STORE_IMPL_H
@@ -23,6 +26,7 @@
 #include "codec.h"
 #include "dict_work.h"
 #include "patterns.h"
+#include "recompress.h"
 #include "store_stats.h"
 #include "zspool/store.h"
 
@@ -34,12 +38,18 @@ struct zs_store {
     _Atomic uint32_t next_parts; /* number of the next value in parts; relaxed:
                                    * only to be another one */
     struct zs_dict_work *dicts;  /* set once at create; NULL: none */
+    struct zs_recompress recompress; /* all zero: off */
+    struct zs_worker worker;         /* for both */
     struct zs_patterns patterns;
     struct zs_fork_member fork;
     struct zs_store_counters counters;
 };
 
 extern const struct zs_fork_ops zs_store_fork_ops; /* fork_store.c */
+
+/* What is due for dictionaries and cold values: the step of the worker of the
+ * store `arg`. */
+bool zs_store_work(void *arg, uint64_t *next_ns);
 
 /* A pool's -ENOMEM as a store's error; `limit_refused` was false before. */
 static inline int zs_store_error(int err)

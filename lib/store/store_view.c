@@ -83,6 +83,7 @@ int zs_store_view_begin(struct zs_store *store, zs_handle_t h, size_t part,
     struct zs_reading r;
     int err = zs_reading_begin(store, h, &r);
 
+    zs_cold_touch(&store->recompress.map, h.raw);
     if (err == 0) {
         err = zs_reading_verify(store, &r);
     }

@@ -95,17 +95,26 @@ int zs_reading_verify(const struct zs_store *store, const struct zs_reading *r)
 const struct zs_codec_ops *zs_codec_of(const struct zs_store *store,
                                        const struct zs_value *v)
 {
-    return v->codec == 0 ? store->codec : NULL;
+    return v->codec == 0               ? store->codec
+           : v->codec == ZS_COLD_CODEC ? store->recompress.codec
+                                       : NULL;
 }
 
-/* In the read section that the value was found in, which keeps it. NULL: there
- * is none with this number, the header is damaged. */
-static const struct zs_dict *dict_of(const struct zs_store *store,
-                                     const struct zs_value *v)
+/* The dictionary of a value, prepared for its codec. In the read section that
+ * the value was found in, which keeps it. NULL: there is none with this number,
+ * or none for the codec: the header is damaged. */
+static const void *dict_of(const struct zs_store *store,
+                           const struct zs_value *v)
 {
-    return store->dicts != NULL && v->codec == 0
-               ? zs_dicts_find(&store->dicts->dicts, v->dictionary)
-               : NULL;
+    const struct zs_dict *dict =
+        store->dicts != NULL
+            ? zs_dicts_find(&store->dicts->dicts, v->dictionary)
+            : NULL;
+
+    if (dict == NULL) {
+        return NULL;
+    }
+    return v->codec == 0 ? dict->prepared : dict->cold;
 }
 
 /* All of a compressed payload. */
@@ -114,9 +123,8 @@ static int decompress(const struct zs_store *store, const struct zs_stored *s,
 {
     const struct zs_codec_ops *codec = zs_codec_of(store, &s->value);
     void *decompressor = NULL;
+    const void *dict = NULL;
     int err;
-
-    const struct zs_dict *dict = NULL;
 
     if (s->value.dictionary != 0) {
         dict = dict_of(store, &s->value);
@@ -129,9 +137,8 @@ static int decompress(const struct zs_store *store, const struct zs_stored *s,
         return err;
     }
     return dict != NULL
-               ? codec->decompress_with(decompressor, dict->prepared,
-                                        s->payload, s->value.payload, buf,
-                                        s->value.length)
+               ? codec->decompress_with(decompressor, dict, s->payload,
+                                        s->value.payload, buf, s->value.length)
                : codec->decompress(decompressor, s->payload, s->value.payload,
                                    buf, s->value.length);
 }

@@ -121,6 +121,44 @@ size_t zs_obj_class_bytes(size_t size)
                : (size_t)pages_for_slots(size, 1) * ZS_PAGE_BYTES;
 }
 
+/* --- any handle --- */
+
+uint32_t zs_pool_handles_end(struct zs_pool *pool)
+{
+    uint32_t end;
+
+    zs_lock_acquire(&pool->handles.lock);
+    end = pool->handles.n_touched * ZS_GROUP_HANDLES;
+    zs_lock_release(&pool->handles.lock);
+    return end;
+}
+
+uint32_t zs_pool_handles_limit(const struct zs_pool *pool)
+{
+    return pool->handles.n_handles;
+}
+
+size_t zs_obj_live_bytes(struct zs_pool *pool, zs_handle_t h)
+{
+    size_t bytes = 0;
+    uint32_t w;
+
+    if (h.raw < pool->handles.n_handles) {
+        zs_read_lock();
+        w = zs_slot_load(&pool->handles, h.raw);
+        if (zs_slot_is_live(w)) {
+            bytes = zspage_slot_bytes(zspage_at(pool, zs_slot_zspage(w)));
+        }
+        zs_read_unlock();
+    }
+    return bytes;
+}
+
+void zs_pool_free_at_once(struct zs_pool *pool)
+{
+    caches_note_large(pool); /* those of large objects do */
+}
+
 /* --- bare handles --- */
 
 int zs_bare_create(struct zs_pool *pool, unsigned number, zs_handle_t *out)

@@ -46,6 +46,19 @@ int zs_obj_replace_from(struct zs_pool *pool, zs_handle_t h,
 /* Bytes that an object of `size` bytes takes in a pool with all classes. */
 size_t zs_obj_class_bytes(size_t size);
 
+/* Every handle that is taken is below it, as of just now. */
+uint32_t zs_pool_handles_end(struct zs_pool *pool);
+/* Most that it can ever be. */
+uint32_t zs_pool_handles_limit(const struct zs_pool *pool);
+
+/* Usable bytes of a live object, 0: the handle, which may be anything, has
+ * none just now. */
+size_t zs_obj_live_bytes(struct zs_pool *pool, zs_handle_t h);
+
+/* From now on the word of a freed object is not live any more when zs_free()
+ * returns, however many objects there are. Once, before the first object. */
+void zs_pool_free_at_once(struct zs_pool *pool);
+
 /* number < ZS_BARE_NUMBERS. Errors as zs_malloc(). */
 int zs_bare_create(struct zs_pool *pool, unsigned number, zs_handle_t *out);
 /* Give a handle up its object, if it has one, for a number. */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stress_dict - dictionaries come and go while eight threads put and get.
+ * stress_dict - dictionaries come and go, and cold values are compressed anew,
+ * while eight threads put and get.
  *
  * Imitates a cache whose data change nature again and again. Threads put,
  * replace and delete values of two classes in one shared table; others read
  * them meanwhile without excluding a replace. The kind of record that is put
  * changes with every second dictionary, the store's thread looks every
  * millisecond, another thread calls zs_store_background() as well and lists the
- * dictionaries, and a compactor ticks. Each record carries its seed, from which
- * all its bytes follow: a value that is decompressed with the wrong dictionary,
- * or with one that is gone, shows.
+ * dictionaries, and a compactor ticks. A value is cold when it was left alone
+ * for a fifth of a millisecond, so it is compressed anew while others get,
+ * replace and delete it, and its handle is used again. Each record carries its
+ * seed, from which all its bytes follow: a value that is decompressed with the
+ * wrong dictionary, or with one that is gone, shows.
  *
  * At the end all values are deleted: every count must be 0, and all that is
  * retired be freed.
@@ -32,6 +35,8 @@
 #define N_THREADS 8u
 #define MAX_BYTES 512u
 #define N_KINDS 4u
+#define N_TRIED 200u  /* values compressed anew */
+#define N_DROPPED 20u /* that somebody came in between with */
 #define REQUIRE(c)                                                             \
     ((c) ? (void)0                                                             \
          : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c), abort()))
@@ -145,13 +150,16 @@ static void *meddle(void *unused)
 {
     struct zs_dict_info info[31];
     struct zs_dict_stats d = { 0 };
+    struct zs_recompress_stats r = { 0 };
 
     (void)unused;
-    while (d.n_published < n_wanted) {
+    while (d.n_published < n_wanted || r.n_tried < N_TRIED ||
+           r.n_dropped < N_DROPPED) {
         (void)zs_store_background(store);
         REQUIRE(zs_store_dictionaries(store, info, 31) <= 16);
         sched_yield();
         zs_store_dict_stats(store, &d);
+        zs_store_recompress_stats(store, &r);
         atomic_store_explicit(&kind_now, (uint32_t)d.n_published / 2 % N_KINDS,
                               memory_order_relaxed);
     }
@@ -172,6 +180,19 @@ static void fill(uint64_t *rng)
                              &stable[i]) == 0);
         atomic_store(&cells[i], (uint64_t)h.raw << 32 | seed);
     }
+}
+
+static void check_recompression(void)
+{
+    struct zs_recompress_stats r;
+
+    zs_store_recompress_stats(store, &r);
+    printf("%lu rounds, %lu candidates, %lu tried, %lu accepted, %lu drained, "
+           "%lu dropped\n",
+           (unsigned long)r.n_rounds, (unsigned long)r.n_candidates,
+           (unsigned long)r.n_tried, (unsigned long)r.n_accepted,
+           (unsigned long)r.n_drained, (unsigned long)r.n_dropped);
+    REQUIRE(r.n_accepted > 0 && r.n_dropped > 0);
 }
 
 static void empty(void)
@@ -210,6 +231,7 @@ static void stress(enum zs_codec_id codec, uint64_t seed)
                           .max_bytes = 4096,
                           .sample_bytes = 65536,
                           .min_gain_percent = 1 },
+        .recompress = { .on = true, .idle_ns = 200000, .cpu_percent = 100 },
     };
     const struct zs_compactor_config compactor_cfg = { .tick_ns = 1000000 };
     struct zs_compactor *compactor;
@@ -232,6 +254,7 @@ static void stress(enum zs_codec_id codec, uint64_t seed)
     }
     pthread_join(meddler, NULL);
     zs_compactor_stop(compactor);
+    check_recompression();
     empty();
     zs_store_destroy(store);
 }

@@ -17,6 +17,8 @@
 
 static struct zs_budget budget;
 
+static void *cold; /* not asked for */
+
 static struct zs_dict_user user_of(const struct zs_codec_ops *codec)
 {
     struct zs_dict_user user = { .codec = codec, .beside_bytes = 4 };
@@ -106,7 +108,7 @@ static void train__makes_half_of_records_that_are_alike(void **unused)
     for (size_t i = 0; i < 2; i++) {
         struct zs_dict_user user = user_of(codecs[i]);
         struct zs_split split = split_of(make_json, 20000);
-        void *dict = zs_dict_train(&user, &split, 16384);
+        void *dict = zs_dict_train(&user, &split, 16384, &cold);
         uint64_t without, with;
 
         assert_non_null(dict);
@@ -124,7 +126,7 @@ static void cost__tells_other_data_from_what_was_trained_on(void **unused)
     struct zs_dict_user user = user_of(&zs_codec_lz4);
     struct zs_split json = split_of(make_json, 20000);
     struct zs_split html = split_of(make_html, 20000);
-    void *dict = zs_dict_train(&user, &json, 16384);
+    void *dict = zs_dict_train(&user, &json, 16384, &cold);
     uint64_t same, other;
 
     (void)unused;
@@ -141,7 +143,7 @@ static void cost__of_noise_is_its_classes_with_and_without(void **unused)
     struct zs_dict_user user = user_of(&zs_codec_zstd);
     struct zs_split json = split_of(make_json, 20000);
     struct zs_split noise = split_of(make_noise, 1000);
-    void *dict = zs_dict_train(&user, &json, 16384);
+    void *dict = zs_dict_train(&user, &json, 16384, &cold);
     uint64_t slot = zs_size_class(zs_size_class_of(204))->slot_bytes;
     uint64_t without, with;
 
@@ -162,8 +164,8 @@ static void train__of_few_samples_is_null(void **unused)
     struct zs_split nothing = split_of(make_json, 0);
 
     (void)unused;
-    assert_null(zs_dict_train(&user, &split, 16384));
-    assert_null(zs_dict_train(&user, &nothing, 16384));
+    assert_null(zs_dict_train(&user, &split, 16384, &cold));
+    assert_null(zs_dict_train(&user, &nothing, 16384, &cold));
     zs_split_free(&split, &budget);
     zs_split_free(&nothing, &budget);
 }
@@ -195,7 +197,7 @@ static void split_and_train__without_memory_leave_nothing(void **unused)
     assert_int_equal(zs_samples_split(&samples, true, &split), 0);
     for (int n = 0; n < 2; n++) {
         allocs_left = n;
-        assert_null(zs_dict_train(&user, &split, 16384));
+        assert_null(zs_dict_train(&user, &split, 16384, &cold));
     }
     zs_os = real_os;
     zs_split_free(&split, &budget);

@@ -280,7 +280,7 @@ static void publish(struct zs_store *store, unsigned class, bool expected)
     prepared = d->user.codec->dict_create(content, at, d->user.level);
     assert_non_null(prepared);
     zs_lock_acquire(&d->lock);
-    assert_int_equal(zs_dicts_publish(d, class, prepared), expected);
+    assert_int_equal(zs_dicts_publish(d, class, prepared, NULL), expected);
     zs_lock_release(&d->lock);
     if (!expected) {
         d->user.codec->dict_destroy(prepared);
