@@ -254,7 +254,7 @@ static int pack_part(struct zs_store *store, const struct message *m,
     int err;
 
     if (part->kind == ZS_STORED_RAW) {
-        return zs_pack(store, mark, NULL, part->payload, part->length, p);
+        return zs_pack(store, mark, 0, NULL, part->payload, part->length, p);
     }
     err = decompress(m, part, plain);
     if (err != 0) {
@@ -262,7 +262,7 @@ static int pack_part(struct zs_store *store, const struct message *m,
     }
     v = zs_value_make(ZS_VALUE_COMPRESSED, part->length, part->bytes);
     if (m->codec != store->codec || !zs_pack_is_smaller(store, &v)) {
-        return zs_pack(store, mark, NULL, plain, part->length, p);
+        return zs_pack(store, mark, 0, NULL, plain, part->length, p);
     }
     zs_pack_payload(store, mark, &v, part->payload, p);
     return 0;
@@ -295,6 +295,7 @@ static int make_parts(struct zs_store *store, struct message *m,
     }
     if (err != 0) {
         zs_parts_undo(store, parts, i - 1);
+        zs_tenant_give(store, parts->value.tenant, change->used_bytes);
     }
     return err;
 }
@@ -310,7 +311,7 @@ static int import_parts(struct zs_store *store, struct message *m,
     if (m->n_parts != zs_n_parts(m->length)) {
         return -EBADMSG;
     }
-    err = zs_parts_begin(store, m->length, &parts);
+    err = zs_parts_begin(store, 0, m->length, &parts);
     if (err != 0) {
         return err;
     }
@@ -334,7 +335,8 @@ static int import_one(struct zs_store *store, struct message *m,
         err = -EBADMSG;
     }
     if (err == 0 && part.kind == ZS_STORED_PATTERN) {
-        zs_make_pattern(store, zs_load_pattern(part.payload), m->length, &made);
+        zs_make_pattern(store, 0, zs_load_pattern(part.payload), m->length,
+                        &made);
     } else if (err == 0) {
         err = pack_part(store, m, &part, NULL, plain, &made.packed);
         if (err == 0) {
@@ -372,7 +374,11 @@ int zs_store_import(struct zs_store *store, const void *bytes, size_t len,
 
     if (err == 0) {
         zs_limit_refused = false;
-        err = zs_store_error(import(store, &m, out));
+        err = zs_tenant_admit(store, 0);
+        if (err == 0) {
+            err = import(store, &m, out);
+        }
+        err = zs_store_error(err);
         zs_codec_put(m.codec);
     }
     return err;

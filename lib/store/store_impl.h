@@ -11,6 +11,7 @@
  *   unpack.c        and back
  *   parts.c         values above ZS_PART_BYTES
  *   patterns.c      values without an object
+ *   tenants.c       what each tenant holds, and how much it may
  *   store_dict.c    what the store's header says of dictionaries
  *   dict_*.c        dictionaries: sampling, training, use, end
  */
@@ -23,6 +24,7 @@
 #include "dict_work.h"
 #include "patterns.h"
 #include "store_stats.h"
+#include "tenants.h"
 #include "zspool/store.h"
 
 struct zs_store {
@@ -34,7 +36,7 @@ struct zs_store {
                                    * only to be another one */
     struct zs_dict_work *dicts;  /* set once at create; NULL: none */
     struct zs_patterns patterns;
-    struct zs_store_counters counters;
+    struct zs_tenants tenants;
 };
 
 /* A pool's -ENOMEM as a store's error; `limit_refused` was false before. */

@@ -5,7 +5,7 @@
  * The forms and their bits are drawn in value_header.h. Each form has one
  * encoder and one decoder here. Decoding trusts nothing: every decoder first
  * asks whether the bytes it wants are there, and what comes out must keep V1
- * to V6 and fit the object.
+ * to V7 and fit the object.
  */
 #include "value_header.h"
 
@@ -24,6 +24,7 @@
 #define BITS_SHORT 0x08u /* and three of a dictionary's number, minus 1 */
 #define BITS_PATTERN 0x10u
 #define BITS_IN_PARTS 0x20u
+#define BITS_TENANT 0x30u /* and its number: above ZS_MARK_BYTE */
 #define BITS_RAW 0x40u
 #define BITS_COMPRESSED 0x80u
 #define BITS_HOW 0xc0u
@@ -67,6 +68,9 @@ static bool keeps_equations(const struct zs_value *v)
     if ((v->codec | v->dictionary) != 0 && v->kind != ZS_VALUE_COMPRESSED) {
         return false; /* V6 */
     }
+    if (v->tenant != 0 && v->dictionary != 0) {
+        return false; /* V7 */
+    }
     switch (v->kind) {
     case ZS_VALUE_RAW:
         return v->payload == v->length && v->length <= ZS_PART_BYTES; /* V1 */
@@ -106,7 +110,7 @@ static size_t compressed_header_bytes(const struct zs_value *v)
     return 1 + bytes_for(v->length) + bytes_for(v->payload);
 }
 
-static size_t header_bytes(const struct zs_value *v)
+static size_t plain_header_bytes(const struct zs_value *v)
 {
     switch (v->kind) {
     case ZS_VALUE_COMPRESSED:
@@ -121,6 +125,11 @@ static size_t header_bytes(const struct zs_value *v)
         break;
     }
     return 1 + bytes_for(v->length);
+}
+
+static size_t header_bytes(const struct zs_value *v)
+{
+    return (v->tenant != 0) + plain_header_bytes(v);
 }
 
 struct zs_value zs_value_make(enum zs_value_kind kind, size_t length,
@@ -148,6 +157,15 @@ struct zs_value zs_value_make_how(unsigned codec, unsigned dictionary,
     ZS_ASSERT(keeps_equations(&v));
     v.header = header_bytes(&v);
     return v;
+}
+
+void zs_value_set_tenant(struct zs_value *v, unsigned tenant)
+{
+    ZS_ASSERT(tenant < ZS_TENANTS);
+    if (v->dictionary == 0) {
+        v->tenant = (uint8_t)tenant;
+        v->header = header_bytes(v);
+    }
 }
 
 /* --- encoding --- */
@@ -215,6 +233,9 @@ static void encode_raw(const struct zs_value *v, unsigned char *out)
 
 void zs_value_header_encode(const struct zs_value *v, unsigned char *out)
 {
+    if (v->tenant != 0) {
+        *out++ = (unsigned char)(BITS_TENANT | v->tenant);
+    }
     switch (v->kind) {
     case ZS_VALUE_COMPRESSED:
         encode_compressed(v, out);
@@ -329,12 +350,9 @@ static bool decode_short(const unsigned char *object, size_t room,
     return true;
 }
 
-static bool decode_seldom(const unsigned char *object, size_t room,
-                          struct zs_value *v)
+static bool decode_without_codec(const unsigned char *object, size_t room,
+                                 struct zs_value *v)
 {
-    if ((object[0] & ~7u) == BITS_SHORT) {
-        return decode_short(object, room, v);
-    }
     switch (object[0] & ~3u) {
     case BITS_PATTERN:
         v->kind = ZS_VALUE_PATTERN;
@@ -350,6 +368,32 @@ static bool decode_seldom(const unsigned char *object, size_t room,
     default:
         return false;
     }
+}
+
+static bool decode_of_tenant(const unsigned char *object, size_t room,
+                             struct zs_value *v)
+{
+    const unsigned char *rest = object + 1;
+
+    v->tenant = object[0] & 0xfu;
+    if (room < 2) {
+        return false;
+    }
+    if (rest[0] >= BITS_COMPRESSED) {
+        return decode_compressed(rest, room - 1, v);
+    }
+    return rest[0] >= BITS_RAW ? decode_raw(rest, room - 1, v)
+                               : decode_without_codec(rest, room - 1, v);
+}
+
+static bool decode_seldom(const unsigned char *object, size_t room,
+                          struct zs_value *v)
+{
+    if ((object[0] & ~7u) == BITS_SHORT) {
+        return decode_short(object, room, v);
+    }
+    return object[0] > ZS_MARK_BYTE ? decode_of_tenant(object, room, v)
+                                    : decode_without_codec(object, room, v);
 }
 
 /* Were lengths in whole bytes written with as few as can be? */
