@@ -19,9 +19,10 @@
  * A tenant is a class of values (zs_store_put_class()): a number below
  * ZS_TENANTS with dictionaries, limits and statistics of its own.
  *
- * What a value costs: its slot (the size class of header, payload and checksum)
- * or, of one in parts, their slots; 4 bytes of handle; and 4 more for each
- * slot. A value that repeats a pattern costs 4. Not in it: free slots, zspages,
+ * What a value costs: a slot (the smallest size class for header, payload and
+ * checksum; a pool may have put it into a larger one), 4 bytes of handle, 4 of
+ * side entry; of one in parts, the same for each part and for their list. A
+ * value that repeats a pattern costs 4. Not in it: free slots, zspages,
  * dictionaries; the arena's limit is for those. docs/limits.md has more.
  *
  * Conventions: see zspool/arena.h.
