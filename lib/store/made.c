@@ -7,10 +7,11 @@
 #include "pattern.h"
 #include "rcu.h"
 
-void zs_make_pattern(struct zs_store *store, unsigned tenant, uint64_t pattern,
-                     size_t len, struct zs_made *m)
+void zs_make_pattern(struct zs_store *store, struct zs_tenant *tenant,
+                     uint64_t pattern, size_t len, struct zs_made *m)
 {
-    int number = zs_patterns_number(&store->patterns, pattern, len, tenant);
+    int number =
+        zs_patterns_number(&store->patterns, pattern, len, tenant->number);
     struct zs_value v = zs_value_make(ZS_VALUE_PATTERN, len, ZS_PATTERN_BYTES);
 
     m->dict = NULL;
@@ -24,7 +25,7 @@ void zs_make_pattern(struct zs_store *store, unsigned tenant, uint64_t pattern,
         zs_stats_note(&m->change, &v, 0, 1);
         return;
     }
-    zs_value_set_tenant(&v, tenant);
+    zs_value_set_tenant(&v, tenant->number);
     m->as = ZS_MADE_OBJECT;
     memcpy(m->pattern, &pattern, sizeof(m->pattern));
     zs_pack_payload(store, NULL, &v, m->pattern, &m->packed);
@@ -36,7 +37,7 @@ void zs_make_list(struct zs_store *store, const struct zs_parts *parts,
 {
     m->dict = NULL;
     m->as = ZS_MADE_PARTS;
-    m->tenant = parts->value.tenant;
+    m->tenant = parts->tenant;
     m->taken = change->used_bytes;
     m->parts = *parts;
     m->change = *change;
@@ -73,7 +74,7 @@ static void dict_end(struct zs_store *store, const struct zs_made *m, int err)
     zs_read_unlock();
 }
 
-int zs_make(struct zs_store *store, unsigned tenant, const void *data,
+int zs_make(struct zs_store *store, struct zs_tenant *tenant, const void *data,
             size_t len, struct zs_made *m)
 {
     uint64_t pattern;
@@ -100,8 +101,8 @@ int zs_make(struct zs_store *store, unsigned tenant, const void *data,
         return err;
     }
     m->as = ZS_MADE_OBJECT;
-    dict_begin(store, tenant, data, len, m);
-    err = zs_pack(store, NULL, tenant, m->dict, data, len, &m->packed);
+    dict_begin(store, tenant->number, data, len, m);
+    err = zs_pack(store, NULL, tenant->number, m->dict, data, len, &m->packed);
     if (err == 0) {
         zs_stats_note(&m->change, &m->packed.value, m->packed.beside, 1);
     } else {
@@ -139,7 +140,7 @@ void zs_made_end(struct zs_store *store, const struct zs_made *m, int err)
         break;
     }
     if (err == 0) {
-        zs_tenant_commit(store, m->tenant, &m->change);
+        zs_tenant_commit(m->tenant, &m->change);
     } else {
         zs_tenant_give(store, m->tenant, m->taken);
     }

@@ -30,8 +30,8 @@ size_t zs_part_length(size_t length, size_t i)
 
 /* --- making --- */
 
-int zs_parts_begin(struct zs_store *store, unsigned tenant, size_t length,
-                   struct zs_parts *out)
+int zs_parts_begin(struct zs_store *store, struct zs_tenant *tenant,
+                   size_t length, struct zs_parts *out)
 {
     out->list = zs_os.alloc(zs_list_bytes(length));
     if (out->list == NULL) {
@@ -39,7 +39,8 @@ int zs_parts_begin(struct zs_store *store, unsigned tenant, size_t length,
     }
     out->value =
         zs_value_make(ZS_VALUE_IN_PARTS, length, zs_list_bytes(length));
-    zs_value_set_tenant(&out->value, tenant);
+    out->tenant = tenant;
+    zs_value_set_tenant(&out->value, tenant->number);
     zs_put_le32(out->list, atomic_fetch_add_explicit(&store->next_parts, 1,
                                                      memory_order_relaxed));
     return 0;
@@ -62,12 +63,11 @@ int zs_parts_add(struct zs_store *store, struct zs_parts *parts, size_t i,
                  const struct zs_packed *p, struct zs_store_stats *change)
 {
     struct zs_store_stats cost = { 0 };
-    unsigned tenant = parts->value.tenant;
     zs_handle_t h;
     int err;
 
     zs_stats_note_part(&cost, &p->value, p->beside, 1);
-    err = zs_tenant_take(store, tenant, cost.used_bytes);
+    err = zs_tenant_take(store, parts->tenant, cost.used_bytes);
     if (err != 0) {
         return err;
     }
@@ -78,7 +78,7 @@ int zs_parts_add(struct zs_store *store, struct zs_parts *parts, size_t i,
         zs_put_le32(parts->list + 4 * (1 + i), h.raw);
         zs_stats_note_part(change, &p->value, p->beside, 1);
     } else {
-        zs_tenant_give(store, tenant, cost.used_bytes);
+        zs_tenant_give(store, parts->tenant, cost.used_bytes);
     }
     return err;
 }
@@ -98,8 +98,8 @@ static int create_part(struct zs_store *store, struct zs_parts *parts, size_t i,
     return err;
 }
 
-int zs_parts_create(struct zs_store *store, unsigned tenant, const void *data,
-                    size_t len, struct zs_parts *out,
+int zs_parts_create(struct zs_store *store, struct zs_tenant *tenant,
+                    const void *data, size_t len, struct zs_parts *out,
                     struct zs_store_stats *change)
 {
     size_t n = zs_n_parts(len);

@@ -23,6 +23,7 @@
 
 /* The list of new parts, on its way to become an object. */
 struct zs_parts {
+    struct zs_tenant *tenant;
     struct zs_value value;
     unsigned char *list; /* value.payload bytes */
 };
@@ -30,12 +31,12 @@ struct zs_parts {
 /* Make the parts of a tenant's value: all of them or, on error, none. What they
  * count is added to *change, which was zero; their cost is taken. 0, and then
  * zs_parts_end(); or as zs_malloc(), or -ENOSPC. */
-int zs_parts_create(struct zs_store *store, unsigned tenant, const void *data,
-                    size_t len, struct zs_parts *out,
+int zs_parts_create(struct zs_store *store, struct zs_tenant *tenant,
+                    const void *data, size_t len, struct zs_parts *out,
                     struct zs_store_stats *change);
 /* A list without parts yet. 0 or -ENOMEM. */
-int zs_parts_begin(struct zs_store *store, unsigned tenant, size_t length,
-                   struct zs_parts *out);
+int zs_parts_begin(struct zs_store *store, struct zs_tenant *tenant,
+                   size_t length, struct zs_parts *out);
 void zs_parts_end(const struct zs_parts *parts);
 
 /* The mark of part i. */

@@ -146,9 +146,10 @@ int zs_store_put(struct zs_store *store, const void *data, size_t len,
 static int make(struct zs_store *store, unsigned tenant, const void *data,
                 size_t len, struct zs_made *m)
 {
-    int err = zs_tenant_admit(store, tenant);
+    struct zs_tenant *t;
+    int err = zs_tenant_admit(store, tenant, &t);
 
-    return err != 0 ? err : zs_make(store, tenant, data, len, m);
+    return err != 0 ? err : zs_make(store, t, data, len, m);
 }
 
 int zs_store_put_class(struct zs_store *store, unsigned class, const void *data,
@@ -179,7 +180,7 @@ static void drop_dict(struct zs_store *store, unsigned number)
 struct going {
     struct zs_reading r; /* of the old value; open */
     bool is_damaged;
-    unsigned tenant;
+    struct zs_tenant *tenant;
     struct zs_store_stats change; /* to the tenant's */
 };
 
@@ -187,10 +188,12 @@ struct going {
 static void going_begin(struct zs_store *store, zs_handle_t h, struct going *g)
 {
     g->change = (struct zs_store_stats){ 0 };
-    g->is_damaged = zs_reading_begin(store, h, &g->r) != 0 ||
-                    !zs_tenant_of(store, &g->r.value, &g->tenant);
+    g->tenant = zs_reading_begin(store, h, &g->r) == 0
+                    ? zs_tenant_of(store, &g->r.value)
+                    : NULL;
+    g->is_damaged = g->tenant == NULL;
     if (g->is_damaged) {
-        g->tenant = 0;
+        g->tenant = &store->tenants.first;
         g->change.n_values--; /* see "Not done" */
         return;
     }
@@ -213,7 +216,7 @@ static void free_parts(struct zs_store *store, const struct going *g,
 static void gone(struct zs_store *store, const struct going *g)
 {
     drop_dict(store, g->is_damaged ? 0 : g->r.value.dictionary);
-    zs_tenant_commit(store, g->tenant, &g->change);
+    zs_tenant_commit(g->tenant, &g->change);
 }
 
 int zs_store_replace(struct zs_store *store, zs_handle_t h, const void *data,
@@ -225,7 +228,7 @@ int zs_store_replace(struct zs_store *store, zs_handle_t h, const void *data,
 /* What was taken for the new value, and what the old one has cost, but for what
  * the new one costs. */
 static void settle(struct zs_store *store, const struct zs_made *m,
-                   unsigned old_tenant, uint64_t old_cost)
+                   struct zs_tenant *old_tenant, uint64_t old_cost)
 {
     if (old_tenant == m->tenant) {
         zs_tenant_give(store, old_tenant,

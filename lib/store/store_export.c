@@ -295,7 +295,7 @@ static int make_parts(struct zs_store *store, struct message *m,
     }
     if (err != 0) {
         zs_parts_undo(store, parts, i - 1);
-        zs_tenant_give(store, parts->value.tenant, change->used_bytes);
+        zs_tenant_give(store, parts->tenant, change->used_bytes);
     }
     return err;
 }
@@ -311,7 +311,7 @@ static int import_parts(struct zs_store *store, struct message *m,
     if (m->n_parts != zs_n_parts(m->length)) {
         return -EBADMSG;
     }
-    err = zs_parts_begin(store, 0, m->length, &parts);
+    err = zs_parts_begin(store, &store->tenants.first, m->length, &parts);
     if (err != 0) {
         return err;
     }
@@ -327,7 +327,8 @@ static int import_parts(struct zs_store *store, struct message *m,
 static int import_one(struct zs_store *store, struct message *m,
                       unsigned char *plain, zs_handle_t *out)
 {
-    struct zs_made made = { .as = ZS_MADE_OBJECT };
+    struct zs_made made = { .as = ZS_MADE_OBJECT,
+                            .tenant = &store->tenants.first };
     struct part part;
     int err = read_part(m, m->length, &part);
 
@@ -335,8 +336,8 @@ static int import_one(struct zs_store *store, struct message *m,
         err = -EBADMSG;
     }
     if (err == 0 && part.kind == ZS_STORED_PATTERN) {
-        zs_make_pattern(store, 0, zs_load_pattern(part.payload), m->length,
-                        &made);
+        zs_make_pattern(store, &store->tenants.first,
+                        zs_load_pattern(part.payload), m->length, &made);
     } else if (err == 0) {
         err = pack_part(store, m, &part, NULL, plain, &made.packed);
         if (err == 0) {
@@ -369,12 +370,13 @@ static int import(struct zs_store *store, struct message *m, zs_handle_t *out)
 int zs_store_import(struct zs_store *store, const void *bytes, size_t len,
                     zs_handle_t *out)
 {
+    struct zs_tenant *first;
     struct message m;
     int err = read_head(bytes, len, &m);
 
     if (err == 0) {
         zs_limit_refused = false;
-        err = zs_tenant_admit(store, 0);
+        err = zs_tenant_admit(store, 0, &first);
         if (err == 0) {
             err = import(store, &m, out);
         }

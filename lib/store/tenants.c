@@ -160,6 +160,7 @@ static struct zs_tenant *make(struct zs_tenants *t, unsigned number)
     one = zs_os.alloc(sizeof(*one));
     if (one != NULL) {
         gauge_init(&one->gauge);
+        one->number = number;
         /* release: pairs with zs_tenant_find(); acquire: another's */
         if (atomic_compare_exchange_strong_explicit(
                 &t->others[number - 1], &there, one, memory_order_release,
@@ -179,10 +180,10 @@ static struct zs_tenant *get(struct zs_tenants *t, unsigned number)
     return one != NULL ? one : make(t, number);
 }
 
-bool zs_tenant_of(struct zs_store *store, const struct zs_value *v,
-                  unsigned *number)
+struct zs_tenant *zs_tenant_of(struct zs_store *store, const struct zs_value *v)
 {
-    *number = v->tenant;
+    unsigned number = v->tenant;
+
     if (v->dictionary != 0) { /* V7 */
         const struct zs_dict *dict =
             store->dicts != NULL
@@ -190,17 +191,16 @@ bool zs_tenant_of(struct zs_store *store, const struct zs_value *v,
                 : NULL;
 
         if (dict == NULL) {
-            return false;
+            return NULL;
         }
-        *number = dict->class;
+        number = dict->class;
     }
-    return zs_tenant_find(&store->tenants, *number) != NULL;
+    return zs_tenant_find(&store->tenants, number);
 }
 
-int zs_tenant_take(struct zs_store *store, unsigned number, uint64_t cost)
+int zs_tenant_take(struct zs_store *store, struct zs_tenant *t, uint64_t cost)
 {
     struct zs_gauge *whole = &store->tenants.whole;
-    struct zs_tenant *t = zs_tenant_find(&store->tenants, number);
     unsigned thread = zs_thread_number();
     _Atomic uint64_t *reserve = &t->counters.stripes[thread].reserve;
     uint64_t there = load(reserve); /* stripe 0: always 0 */
@@ -229,10 +229,9 @@ int zs_tenant_take(struct zs_store *store, unsigned number, uint64_t cost)
     return 0;
 }
 
-void zs_tenant_give(struct zs_store *store, unsigned number, uint64_t cost)
+void zs_tenant_give(struct zs_store *store, struct zs_tenant *t, uint64_t cost)
 {
     struct zs_gauge *whole = &store->tenants.whole;
-    struct zs_tenant *t = zs_tenant_find(&store->tenants, number);
     unsigned thread = zs_thread_number();
     _Atomic uint64_t *reserve = &t->counters.stripes[thread].reserve;
     uint64_t there = load(reserve);
@@ -249,12 +248,6 @@ void zs_tenant_give(struct zs_store *store, unsigned number, uint64_t cost)
         there = step;
     }
     set(reserve, there);
-}
-
-void zs_tenant_commit(struct zs_store *store, unsigned number,
-                      const struct zs_store_stats *change)
-{
-    zs_stats_commit(&zs_tenant_find(&store->tenants, number)->counters, change);
 }
 
 /* --- limits --- */
@@ -367,7 +360,9 @@ static int press(struct zs_store *store, struct zs_gauge *g)
     return 0;
 }
 
-int zs_tenant_admit(struct zs_store *store, unsigned number)
+/* What a put meets that is above a limit, or the tenant's first. */
+static __attribute__((noinline)) int
+admit_slowly(struct zs_store *store, unsigned number, struct zs_tenant **out)
 {
     struct zs_tenant *t;
 
@@ -378,13 +373,26 @@ int zs_tenant_admit(struct zs_store *store, unsigned number)
     if (t == NULL) {
         return -ENOMEM;
     }
-    if (__builtin_expect(!is_above_soft(&t->gauge) &&
-                             !is_above_soft(&store->tenants.whole),
-                         1) ||
-        in_callback || zs_in_read_section()) {
+    *out = t;
+    if (in_callback || zs_in_read_section()) {
         return 0;
     }
     ask(store, &t->gauge, number);
     ask(store, &store->tenants.whole, ZS_WHOLE_STORE);
     return press(store, &t->gauge);
+}
+
+int zs_tenant_admit(struct zs_store *store, unsigned number,
+                    struct zs_tenant **out)
+{
+    struct zs_tenant *t =
+        number < ZS_TENANTS ? zs_tenant_find(&store->tenants, number) : NULL;
+
+    if (__builtin_expect(t == NULL || is_above_soft(&t->gauge) ||
+                             is_above_soft(&store->tenants.whole),
+                         0)) {
+        return admit_slowly(store, number, out);
+    }
+    *out = t;
+    return 0;
 }

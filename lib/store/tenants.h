@@ -61,6 +61,7 @@ struct zs_gauge {
 
 struct zs_tenant {
     struct zs_gauge gauge;
+    unsigned number; /* set once */
     char apart[64];
     struct zs_store_counters counters;
 };
@@ -91,27 +92,31 @@ static inline struct zs_tenant *zs_tenant_find(struct zs_tenants *t,
                                               memory_order_acquire);
 }
 
-/* Whose value it is that was found in this read section. False: its header is
+/* Whose value it is that was found in this read section. NULL: its header is
  * damaged. */
-bool zs_tenant_of(struct zs_store *store, const struct zs_value *v,
-                  unsigned *number);
+struct zs_tenant *zs_tenant_of(struct zs_store *store,
+                               const struct zs_value *v);
 
 /*
  * A put or replace of a tenant's is to begin: no lock is held and no section of
  * the library's is open. Makes the tenant, may call the callback, may sleep. 0,
  * -EINVAL, -EAGAIN, -ENOMEM.
  */
-int zs_tenant_admit(struct zs_store *store, unsigned number);
+int zs_tenant_admit(struct zs_store *store, unsigned number,
+                    struct zs_tenant **out);
 
 /* Take the cost of a value that is to be stored, by a tenant that was admitted.
  * -ENOSPC: a hard limit does not allow it. Never waits. */
-int zs_tenant_take(struct zs_store *store, unsigned number, uint64_t cost);
+int zs_tenant_take(struct zs_store *store, struct zs_tenant *t, uint64_t cost);
 /* A value has gone, or was not stored after all. */
-void zs_tenant_give(struct zs_store *store, unsigned number, uint64_t cost);
+void zs_tenant_give(struct zs_store *store, struct zs_tenant *t, uint64_t cost);
 
 /* Count a value in or out. */
-void zs_tenant_commit(struct zs_store *store, unsigned number,
-                      const struct zs_store_stats *change);
+static inline void zs_tenant_commit(struct zs_tenant *t,
+                                    const struct zs_store_stats *change)
+{
+    zs_stats_commit(&t->counters, change);
+}
 
 /* --- statistics --- */
 

@@ -5,7 +5,7 @@
  * The forms and their bits are drawn in value_header.h. Each form has one
  * encoder and one decoder here. Decoding trusts nothing: every decoder first
  * asks whether the bytes it wants are there, and what comes out must keep V1
- * to V7 and fit the object.
+ * to V7 (which is for decode_of_tenant()) and fit the object.
  */
 #include "value_header.h"
 
@@ -67,9 +67,6 @@ static bool keeps_equations(const struct zs_value *v)
     }
     if ((v->codec | v->dictionary) != 0 && v->kind != ZS_VALUE_COMPRESSED) {
         return false; /* V6 */
-    }
-    if (v->tenant != 0 && v->dictionary != 0) {
-        return false; /* V7 */
     }
     switch (v->kind) {
     case ZS_VALUE_RAW:
@@ -159,7 +156,7 @@ struct zs_value zs_value_make_how(unsigned codec, unsigned dictionary,
     return v;
 }
 
-void zs_value_set_tenant(struct zs_value *v, unsigned tenant)
+void zs_value_set_other_tenant_(struct zs_value *v, unsigned tenant)
 {
     ZS_ASSERT(tenant < ZS_TENANTS);
     if (v->dictionary == 0) {
@@ -283,8 +280,8 @@ static bool decode_lengths(unsigned first, const unsigned char *rest,
     return left >= n + m;
 }
 
-static bool decode_compressed(const unsigned char *object, size_t room,
-                              struct zs_value *v)
+static inline __attribute__((always_inline)) bool
+decode_compressed(const unsigned char *object, size_t room, struct zs_value *v)
 {
     unsigned first = object[0];
     size_t at = 1;
@@ -316,8 +313,8 @@ static bool decode_long(const unsigned char *object, size_t room,
     return true;
 }
 
-static bool decode_raw(const unsigned char *object, size_t room,
-                       struct zs_value *v)
+static inline __attribute__((always_inline)) bool
+decode_raw(const unsigned char *object, size_t room, struct zs_value *v)
 {
     unsigned first = object[0];
     bool is_whole = true;
@@ -350,8 +347,9 @@ static bool decode_short(const unsigned char *object, size_t room,
     return true;
 }
 
-static bool decode_without_codec(const unsigned char *object, size_t room,
-                                 struct zs_value *v)
+static inline __attribute__((always_inline)) bool
+decode_without_codec(const unsigned char *object, size_t room,
+                     struct zs_value *v)
 {
     switch (object[0] & ~3u) {
     case BITS_PATTERN:
@@ -370,17 +368,20 @@ static bool decode_without_codec(const unsigned char *object, size_t room,
     }
 }
 
-static bool decode_of_tenant(const unsigned char *object, size_t room,
-                             struct zs_value *v)
+/* Apart: the others are compiled in where they are for all values. */
+static __attribute__((noinline)) bool
+decode_of_tenant(const unsigned char *object, size_t room, struct zs_value *v)
 {
     const unsigned char *rest = object + 1;
 
     v->tenant = object[0] & 0xfu;
+    v->header = 1;
     if (room < 2) {
         return false;
     }
     if (rest[0] >= BITS_COMPRESSED) {
-        return decode_compressed(rest, room - 1, v);
+        return decode_compressed(rest, room - 1, v) &&
+               v->dictionary == 0; /* V7 */
     }
     return rest[0] >= BITS_RAW ? decode_raw(rest, room - 1, v)
                                : decode_without_codec(rest, room - 1, v);
@@ -433,7 +434,7 @@ int zs_value_header_decode(const unsigned char *object, size_t room,
     if (!is_whole || !keeps_equations(&v)) {
         return -EBADMSG;
     }
-    v.header = header_bytes(&v);
+    v.header += plain_header_bytes(&v); /* to what a tenant takes */
     /* What is not as it would have been encoded was not. */
     if (v.header > room || v.payload > room - v.header ||
         !is_shortest(&v, object)) {

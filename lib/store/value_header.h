@@ -101,7 +101,13 @@ struct zs_value zs_value_make_how(unsigned codec, unsigned dictionary,
 
 /* Whose value it is, below ZS_TENANTS; of one with a dictionary it is kept in
  * mind there. */
-void zs_value_set_tenant(struct zs_value *v, unsigned tenant);
+void zs_value_set_other_tenant_(struct zs_value *v, unsigned tenant);
+static inline void zs_value_set_tenant(struct zs_value *v, unsigned tenant)
+{
+    if (tenant != 0) { /* as made */
+        zs_value_set_other_tenant_(v, tenant);
+    }
+}
 
 /* Write v->header bytes to `out`. */
 void zs_value_header_encode(const struct zs_value *v, unsigned char *out);
