@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <time.h>
 
-#include "direct.h"
 #include "figures.h"
 #include "os.h"
 #include "pass.h"
@@ -17,7 +16,11 @@
 #define SCORE_NS UINT64_C(5000000) /* between two scores in a pass */
 #define MIN_PAUSE_NS UINT64_C(1000000)
 #define VICTIMS_TOGETHER 4u
-#define WAKE_SHARE 512u /* of the footprint: so much may be taken unseen */
+#define LITTLE_GAIN 64u  /* a pass that gains less of the waste was in vain */
+#define TURN_TICKS 8u    /* a pass makes way for other arenas after that */
+#define UNBLOCK_TICKS 4u /* between passes for pins that have ended */
+#define WAKE_SHARE 512u  /* of the footprint: so much may be taken unseen */
+#define WAKE_FREED 8u    /* times as much may be freed */
 #define MIN_WAKE_BYTES (UINT64_C(1) << 20)
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
@@ -72,8 +75,9 @@ static void look_at_limit(struct zs_managed *m, const struct zs_score *s)
     enum zs_pressure_level level = zs_watermarks_level(&a);
 
     m->near_limit = zs_watermarks_want_work(a.state, m->near_limit);
-    m->urgent =
-        m->near_limit || m->shared->shortage.state.level > ZS_PRESSURE_LOW;
+    m->urgent = m->near_limit ||
+                m->shared->shortage.state.level > ZS_PRESSURE_LOW ||
+                zs_arena_is_stalled(m->arena);
     atomic_store_explicit(&m->level, (int)level, memory_order_relaxed);
     set(&m->evict_bytes, level > ZS_PRESSURE_NONE ? a.evict_bytes : 0);
     set(&m->footprint_bytes, s->footprint);
@@ -95,6 +99,18 @@ static void weigh(struct zs_managed *m, struct zs_score *s, bool working)
     set(&m->stats.share_percent, m->share_percent);
 }
 
+static enum zs_pressure_level level_of(const struct zs_managed *m)
+{
+    return (enum zs_pressure_level)atomic_load_explicit(&m->level,
+                                                        memory_order_relaxed);
+}
+
+static bool has_waiters(const struct zs_managed *m)
+{
+    return atomic_load_explicit(&m->arena->pace.n_waiting,
+                                memory_order_relaxed) > 0;
+}
+
 /* Asked for by other threads, at any time. */
 static bool is_called_off(const struct zs_managed *m)
 {
@@ -102,18 +118,29 @@ static bool is_called_off(const struct zs_managed *m)
            is_set(&m->leaving);
 }
 
+/* Others have waited long enough, too. */
+static bool is_turn_over(const struct zs_managed *m, uint64_t now)
+{
+    return now - m->pass_ns > TURN_TICKS * m->shared->tick_ns &&
+           atomic_load_explicit(&m->shared->n_arenas, memory_order_relaxed) > 1;
+}
+
 static void look_again(struct zs_managed *m)
 {
+    struct zs_shortage *shortage = &m->shared->shortage;
     struct zs_score s;
 
     m->score_ns = zs_os.now_ns();
-    zs_shortage_look(&m->shared->shortage, m->score_ns, m->shared->tick_ns);
+    zs_shortage_look(shortage, m->score_ns, m->shared->tick_ns);
     take_budget(m);
     weigh(m, &s, true);
-    m->arena->pace.ending |=
-        m->share_percent == 0 || is_called_off(m) ||
-        zs_shortage_is_to_tell(&m->shared->shortage,
-                               (enum zs_pressure_level)m->level);
+    m->called_off = is_called_off(m) || is_turn_over(m, m->score_ns) ||
+                    zs_shortage_is_urgent(shortage, level_of(m)) ||
+                    has_waiters(m);
+    m->arena->pace.ending |= m->share_percent == 0 || m->called_off;
+    if (zs_arena_is_stalled(m->arena)) {
+        zs_arena_tell_stalled(m->arena, false);
+    }
 }
 
 /* Processor time since the last point, in pause owed for it. */
@@ -130,18 +157,23 @@ static void owe(struct zs_managed *m)
                      : m->owed_ns + used * (100 - share) / share;
 }
 
-/* What waits for readers need not wait for the end of the pause as well. */
+/* What waits for readers need not wait for the end of the pause as well; and
+ * while nothing is packed huge blocks may be opened. */
 static void pause_now(struct zs_managed *m)
 {
+    struct zs_arena *a = m->arena;
+    bool packing = zs_arena_is_packing(a);
     uint64_t begin, slept;
 
-    zs_grace_flush(&m->arena->grace);
+    zs_grace_flush(&a->grace);
+    zs_arena_pack(a, false);
     begin = zs_os.now_ns();
     zs_compactor_sleep(m->shared, begin + m->owed_ns);
     slept = zs_os.now_ns() - begin;
+    zs_arena_pack(a, packing);
     count(&m->stats.paused_ns, slept);
     m->owed_ns -= slept < m->owed_ns ? slept : m->owed_ns;
-    zs_pace_look_at_switches(&m->arena->pace);
+    zs_pace_look_at_switches(&a->pace);
 }
 
 static void point(void *ctx)
@@ -155,7 +187,7 @@ static void point(void *ctx)
     m->point_ns = now;
     zs_pace_look_at_switches(&m->arena->pace);
     owe(m);
-    if (now - m->score_ns >= SCORE_NS || is_called_off(m)) {
+    if (now - m->score_ns >= SCORE_NS || is_called_off(m) || has_waiters(m)) {
         look_again(m);
     }
     while (m->owed_ns >= MIN_PAUSE_NS && !zs_pace_is_ending(&m->arena->pace)) {
@@ -168,9 +200,14 @@ static void begin_trickle(struct zs_managed *m)
 {
     struct zs_pace *p = &m->arena->pace;
 
-    m->point_ns = zs_os.now_ns();
-    m->score_ns = m->point_ns;
-    m->owed_ns = 0;
+    uint64_t now = zs_os.now_ns();
+    uint64_t rested = now - m->point_ns;
+
+    m->owed_ns -= rested < m->owed_ns ? rested : m->owed_ns;
+    m->point_ns = now;
+    m->score_ns = now;
+    m->pass_ns = now;
+    m->called_off = false;
     p->ending = false;
     p->point = point;
     p->point_ctx = m;
@@ -186,23 +223,37 @@ static void end_trickle(struct zs_managed *m)
 static void note_outcome(struct zs_managed *m, uint64_t gained, uint64_t waste,
                          uint64_t now)
 {
-    if (gained > 0) {
+    if (gained > waste / LITTLE_GAIN) {
         m->fruitless = 0;
         return;
+    }
+    if (m->called_off) {
+        return; /* it might have gained */
     }
     m->deferred_waste = waste;
     m->deferred_until_ns = now + (m->shared->tick_ns << m->fruitless);
     m->fruitless += m->fruitless < MAX_WAIT_SHIFT;
 }
 
+/* Something that held pages has gone. Who pins and unpins all the time has the
+ * compactor try again now and then only. */
+static bool is_unblocked(struct zs_managed *m, uint64_t now)
+{
+    if (now - m->unblocked_ns < UNBLOCK_TICKS * m->shared->tick_ns ||
+        !atomic_exchange_explicit(&m->arena->unblocked, false,
+                                  memory_order_relaxed)) {
+        return false;
+    }
+    m->unblocked_ns = now;
+    return true;
+}
+
 /* Has it been tried, and is there no more waste than then? */
 static bool is_deferred(struct zs_managed *m, uint64_t waste, uint64_t now)
 {
-    bool unblocked = atomic_exchange_explicit(&m->arena->unblocked, false,
-                                              memory_order_relaxed);
     bool deferred = m->fruitless > 0 && now < m->deferred_until_ns &&
-                    !unblocked &&
-                    waste <= m->deferred_waste + m->deferred_waste / 8;
+                    waste <= m->deferred_waste + m->deferred_waste / 8 &&
+                    !is_unblocked(m, now);
 
     count(&m->stats.passes_deferred, deferred);
     return deferred;
@@ -268,8 +319,7 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
     }
     if (gained == s->gained && !zs_pace_is_ending(&a->pace)) {
         zs_pass_drop_caches(a);
-        run_whole_pass(m, blocks_to_keep(m, s->idle_blocks,
-                                         now - m->ticked_ns));
+        run_whole_pass(m, blocks_to_keep(m, s->idle_blocks, 0));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
@@ -277,6 +327,14 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
 }
 
 /* --- looks --- */
+
+/* The blocks' clock. */
+static void advance_tick(struct zs_arena *a)
+{
+    zs_lock_acquire(&a->lock);
+    a->tick++;
+    zs_lock_release(&a->lock);
+}
 
 static void look_locked(struct zs_managed *m, uint64_t now, bool ticked)
 {
@@ -297,21 +355,28 @@ static void look_locked(struct zs_managed *m, uint64_t now, bool ticked)
             (void)zs_arena_trim(a, keep);
         }
         m->ticked_ns = now;
+        advance_tick(a);
     }
 }
 
-/* What may be taken until the waste can have passed the high mark. */
-static void set_wake_mark(struct zs_managed *m)
+/* What may be taken, or freed, until the waste can have passed the high mark.
+ * (Most of what is freed is taken again, so that says less.) */
+static void set_wake_marks(struct zs_managed *m)
 {
     struct zs_arena *a = m->arena;
     uint64_t used = atomic_load_explicit(&a->budget.used, memory_order_relaxed);
+    uint64_t freed =
+        atomic_load_explicit(&a->freed_bytes, memory_order_relaxed);
     uint64_t more = used / WAKE_SHARE;
 
     more = more > MIN_WAKE_BYTES ? more : MIN_WAKE_BYTES;
-    if (!m->near_limit && a->budget.limit != 0 &&
+    atomic_store_explicit(&a->wake_freed, freed + WAKE_FREED * more,
+                          memory_order_relaxed);
+    if (a->budget.limit != 0 && used < a->budget.limit - m->marks.low_bytes &&
         used + more > a->budget.limit - m->marks.low_bytes) {
         more = a->budget.limit - m->marks.low_bytes - used;
     }
+    m->grown_bytes = used + more;
     atomic_store_explicit(&a->wake_above, used + more, memory_order_relaxed);
 }
 
@@ -327,12 +392,16 @@ static bool note_kick(struct zs_managed *m)
     return kicked;
 }
 
-static void note_growth(struct zs_managed *m, uint64_t now)
+static void note_wake(struct zs_managed *m, uint64_t now)
 {
-    if (atomic_exchange_explicit(&m->arena->woken, false,
-                                 memory_order_relaxed)) {
-        m->grew_ns = now;
+    struct zs_arena *a = m->arena;
+
+    if (atomic_exchange_explicit(&a->woken, false, memory_order_relaxed)) {
         count(&m->stats.wakes, 1);
+    }
+    if (atomic_load_explicit(&a->budget.used, memory_order_relaxed) >
+        m->grown_bytes) {
+        m->grew_ns = now;
     }
 }
 
@@ -342,27 +411,39 @@ void zs_managed_look(struct zs_managed *m)
     uint64_t now = zs_os.now_ns();
     bool ticked = note_kick(m) || now - m->ticked_ns >= m->shared->tick_ns;
 
-    note_growth(m, now);
+    note_wake(m, now);
     count(&m->stats.looks, 1);
     set(&m->stats.pressure_level, (uint64_t)m->shared->shortage.state.level);
     m->cpu_ns = zs_os.thread_cpu_ns();
     take_budget(m);
-    if (!is_set(&m->shared->paused)) {
+    if (is_set(&m->shared->paused)) {
+        m->share_percent = 0;
+        set(&m->stats.share_percent, 0);
+    } else {
         zs_arena_begin_pass(a);
         look_locked(m, now, ticked);
         zs_arena_end_pass(a);
     }
+    zs_arena_tell_stalled(a, true);
     owe(m);
     now = zs_os.now_ns();
     m->due_ns =
         now + (m->share_percent > 0 && m->fruitless == 0 ? m->owed_ns
                                                          : m->shared->tick_ns);
-    set_wake_mark(m);
+    set_wake_marks(m);
 }
 
 bool zs_managed_is_due(const struct zs_managed *m, uint64_t now)
 {
     return now >= m->due_ns || is_set(&m->kicked) || is_set(&m->arena->woken);
+}
+
+bool zs_managed_waits_longer(const struct zs_managed *a,
+                             const struct zs_managed *b)
+{
+    bool kicked = is_set(&a->kicked);
+
+    return kicked != is_set(&b->kicked) ? kicked : a->due_ns < b->due_ns;
 }
 
 /* --- figures --- */
@@ -443,10 +524,8 @@ int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
     zs_lock_acquire(&shared->lock);
     m->budget = shared->budget;
     zs_lock_release(&shared->lock);
-    set_wake_mark(m);
+    set_wake_marks(m);
     zs_set_compactor_stats(a, add_figures, m);
-    /* release: pairs with zs_arena_try_direct() */
-    atomic_store_explicit(&a->direct, zs_direct_compact, memory_order_release);
     *out = m;
     return 0;
 }
@@ -455,13 +534,14 @@ void zs_managed_destroy(struct zs_managed *m)
 {
     struct zs_arena *a = m->arena;
 
-    atomic_store_explicit(&a->direct, NULL, memory_order_relaxed);
     zs_set_compactor_stats(a, NULL, NULL);
     zs_lock_acquire(&a->lock);
     a->waker = NULL;
-    zs_lock_release(&a->lock);
     atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&a->wake_freed, UINT64_MAX, memory_order_relaxed);
     atomic_store_explicit(&a->woken, false, memory_order_relaxed);
+    pthread_cond_broadcast(&a->attempted); /* nobody compacts any more */
+    zs_lock_release(&a->lock);
     zs_os.free(m);
 }
 

@@ -41,6 +41,7 @@ struct zs_compactor_shared {
     struct zs_compact_budget budget; /* guarded by lock; complete */
     uint64_t tick_ns;                /* set once, as are the next */
     struct zs_watermarks marks;      /* as given: 0 is the default */
+    _Atomic unsigned n_arenas;       /* relaxed */
     struct zs_shortage shortage;     /* the thread's own */
     _Atomic bool stop, paused;       /* relaxed: asked for at points */
 };
@@ -52,10 +53,12 @@ struct zs_managed {
     _Atomic bool kicked, leaving; /* relaxed, as those above */
 
     uint64_t due_ns;
-    uint64_t ticked_ns; /* when memory was last given back by decay */
-    uint64_t grew_ns;   /* when last woken because memory was taken */
-    unsigned fruitless; /* passes, one after the other */
+    uint64_t ticked_ns;   /* when memory was last given back by decay */
+    uint64_t grown_bytes; /* of memory taken: what counts as growth */
+    uint64_t grew_ns;     /* when last that had happened */
+    unsigned fruitless;   /* passes, one after the other */
     uint64_t deferred_until_ns;
+    uint64_t unblocked_ns;           /* when last tried again for that */
     uint64_t deferred_waste;         /* of the pass that gained nothing */
     struct zs_compact_budget budget; /* the copy in use */
     struct zs_watermarks marks;      /* set once; all 0 without a limit */
@@ -69,6 +72,8 @@ struct zs_managed {
     /* of the pass in progress */
     uint64_t point_ns, score_ns; /* when last looked at the clock, the score */
     uint64_t cpu_ns;             /* the thread's, then */
+    uint64_t pass_ns;            /* when it began */
+    bool called_off;             /* by others, not for want of work */
     uint64_t owed_ns;            /* pause that is due */
     unsigned share_percent;
 
@@ -86,8 +91,10 @@ int zs_managed_create(struct zs_arena *a, struct zs_compactor_shared *shared,
 /* May wait for a pass. Nobody looks at it any more. */
 void zs_managed_destroy(struct zs_managed *m);
 
-/* Is it time to look? */
+/* Is it time to look? And of two for which it is, at which first? */
 bool zs_managed_is_due(const struct zs_managed *m, uint64_t now);
+bool zs_managed_waits_longer(const struct zs_managed *a,
+                             const struct zs_managed *b);
 
 /* Take the score, work if there is something to gain, say when it is due. */
 void zs_managed_look(struct zs_managed *m);

@@ -271,10 +271,10 @@ static void pack_ends(struct zs_arena *a, struct zs_survey *s,
     if (!is_late(a, goal)) {
         trim_owners(a);
     }
-    (void)zs_arena_trim(a, goal->keep_blocks);
+    zs_arena_trim_paced(a, goal->keep_blocks);
     if (!is_late(a, goal)) {
         pack_huge(a, s, goal, r);
-        (void)zs_arena_trim(a, goal->keep_blocks);
+        zs_arena_trim_paced(a, goal->keep_blocks);
     }
     zs_arena_pack(a, false);
 }

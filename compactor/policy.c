@@ -21,6 +21,9 @@ static unsigned cost(const struct zs_block_figures *f)
     if (!f->huge) {
         bytes += SMALL_PAGES_COST;
     }
+    if (f->age_ticks < ZS_POLICY_YOUNG_TICKS) {
+        bytes += ZS_BLOCK_BYTES / STEPS;
+    }
     return (unsigned)(bytes * STEPS / ZS_BLOCK_BYTES);
 }
 
@@ -88,10 +91,10 @@ uint64_t zs_policy_gain(const struct zs_block_figures *f, size_t n)
     return resident > live ? resident - live : 0;
 }
 
-#define DEFAULT_LOW_PERCENT 1u
-#define DEFAULT_HIGH_PERCENT 2u
+#define DEFAULT_LOW_PERMILLE 7u
+#define DEFAULT_HIGH_PERMILLE 10u
 #define DEFAULT_SHARE_PERCENT 5u
-#define DEFAULT_RESERVE_BYTES (UINT64_C(2) * ZS_BLOCK_BYTES)
+#define DEFAULT_RESERVE_BYTES ((uint64_t)ZS_BLOCK_BYTES)
 #define DEFAULT_DECAY_NS UINT64_C(500000000)
 
 static void default_u(unsigned *field, unsigned value)
@@ -111,11 +114,11 @@ static unsigned max_u(unsigned a, unsigned b)
 
 int zs_policy_complete_budget(struct zs_compact_budget *b)
 {
-    default_u(&b->low_percent,
-              b->high_percent && b->high_percent < DEFAULT_LOW_PERCENT
-                  ? b->high_percent
-                  : DEFAULT_LOW_PERCENT);
-    default_u(&b->high_percent, max_u(b->low_percent, DEFAULT_HIGH_PERCENT));
+    default_u(&b->low_permille,
+              b->high_permille && b->high_permille < DEFAULT_LOW_PERMILLE
+                  ? b->high_permille
+                  : DEFAULT_LOW_PERMILLE);
+    default_u(&b->high_permille, max_u(b->low_permille, DEFAULT_HIGH_PERMILLE));
     default_u(&b->share_percent,
               b->max_share_percent &&
                       b->max_share_percent < DEFAULT_SHARE_PERCENT
@@ -127,7 +130,7 @@ int zs_policy_complete_budget(struct zs_compact_budget *b)
     default_u(&b->step_objects, ZS_STEP_OBJECTS);
     default_u64(&b->reserve_bytes, DEFAULT_RESERVE_BYTES);
     default_u64(&b->decay_ns, DEFAULT_DECAY_NS);
-    return b->high_percent > 100 || b->low_percent > b->high_percent ||
+    return b->high_permille > 1000 || b->low_permille > b->high_permille ||
                    b->max_share_percent > 100 ||
                    b->share_percent > b->max_share_percent ||
                    b->step_objects > ZS_STEP_OBJECTS
@@ -138,8 +141,8 @@ int zs_policy_complete_budget(struct zs_compact_budget *b)
 unsigned zs_policy_share(const struct zs_compact_budget *b,
                          unsigned waste_permille, bool working)
 {
-    unsigned low = b->low_percent * 10;
-    unsigned high = b->high_percent * 10;
+    unsigned low = b->low_permille;
+    unsigned high = b->high_permille;
     unsigned above;
 
     if (waste_permille < (working ? low - low / 4 : low)) {

@@ -21,6 +21,10 @@
  *   A huge page is given back at once, small ones one by one: that counts as so
  *   much more to move, and of two blocks that are as full the huge one goes.
  *
+ *   Age, as in log-structured cleaning: pages come and go in a block that is
+ *   young, so what is moved out of it would soon have gone anyway, and what is
+ *   free in it is soon taken. That counts as a sixteenth more to move.
+ *
  *   A victim must give back more than a share of what moving it costs: with
  *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays. A
  *   block of bare pages has no memory to give back.
@@ -35,6 +39,7 @@
 #include "zspool/compactor.h"
 
 #define ZS_POLICY_MIN_GAIN_PERCENT 3u
+#define ZS_POLICY_YOUNG_TICKS 2u
 
 struct zs_block_figures {
     uint32_t block;      /* its number */
@@ -43,6 +48,7 @@ struct zs_block_figures {
     uint32_t n_fixed;    /* pages that cannot be moved; it cannot be emptied */
     bool skip;           /* it could not be emptied lately: leave it out */
     bool huge;           /* its memory is one huge page */
+    uint8_t age_ticks;   /* since pages were taken in it, or given back */
     uint64_t live_bytes;
     uint64_t bare_bytes;
 };

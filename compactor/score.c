@@ -54,10 +54,8 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s)
 
 uint64_t zs_score_waste(const struct zs_score *s, uint64_t reserve_bytes)
 {
-    uint64_t kept =
-        s->idle_blocks < reserve_bytes ? s->idle_blocks : reserve_bytes;
+    uint64_t kept = s->idle < reserve_bytes ? s->idle : reserve_bytes;
 
-    kept = kept < s->idle ? kept : s->idle;
     return less(s->resident, s->live + s->deferred + kept);
 }
 

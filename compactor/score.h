@@ -27,7 +27,7 @@ struct zs_score {
 /* pass_lock held, for the owners' sake. */
 void zs_score_take(struct zs_arena *a, struct zs_score *s);
 
-/* Memory that could be given back, beyond a reserve of empty pageblocks. */
+/* Memory that could be given back, beyond a reserve of free pages. */
 uint64_t zs_score_waste(const struct zs_score *s, uint64_t reserve_bytes);
 
 /* The same in thousandths of the resident memory. */

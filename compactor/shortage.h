@@ -27,7 +27,8 @@ struct zs_shortage {
     struct zs_pressure_figures figures; /* of the last look */
     uint64_t next_ns;                   /* when to look again */
     bool looked; /* and the embedder has not been told what was seen */
-    bool told;   /* of a level above NONE, and not yet that it is over */
+    enum zs_pressure_level told; /* last */
+    unsigned untold;             /* looks since then */
 };
 
 void zs_shortage_init(struct zs_shortage *s,
@@ -36,9 +37,10 @@ void zs_shortage_init(struct zs_shortage *s,
 /* Look at the system, if it is time to: once a tick. Also in a pass. */
 void zs_shortage_look(struct zs_shortage *s, uint64_t now, uint64_t tick_ns);
 
-/* Is there something to tell, with the arenas' level? A pass ends for that. */
-bool zs_shortage_is_to_tell(const struct zs_shortage *s,
-                            enum zs_pressure_level arenas);
+/* Is there something to tell that a pass in progress ends for? A level higher
+ * than the one told last; or any, when it was told a few ticks ago. */
+bool zs_shortage_is_urgent(const struct zs_shortage *s,
+                           enum zs_pressure_level arenas);
 
 /* Tell the embedder, if there is something to tell: the system's level, or the
  * arenas' with what they want. Once after a look. No lock held. True: it was

@@ -78,6 +78,7 @@ static void survey_block(struct zs_arena *a, uint32_t block,
         .n_used = b->n_used,
         .n_resident = b->n_resident,
         .huge = b->huge,
+        .age_ticks = (uint8_t)(a->tick - b->touched), /* written by passes */
     };
     while (page < end) {
         page = add_page(a, page, end, b, f);
@@ -92,6 +93,9 @@ static bool skip_once(struct zs_arena *a, uint32_t block)
 
     zs_lock_acquire(&a->lock);
     skip = b->skip_passes > 0;
+    if (b->skip_shift > 0) {
+        atomic_store_explicit(&a->has_skips, true, memory_order_relaxed);
+    }
     b->skip_passes = (uint8_t)(b->skip_passes - skip);
     zs_lock_release(&a->lock);
     return skip;
@@ -105,6 +109,9 @@ int zs_survey_take(struct zs_arena *a, struct zs_survey *s, bool heed_skips)
     zs_lock_acquire(&a->lock);
     n_blocks = a->n_touched_blocks;
     zs_lock_release(&a->lock);
+    if (heed_skips) { /* until one is found */
+        atomic_store_explicit(&a->has_skips, false, memory_order_relaxed);
+    }
     s->n = 0;
     s->max = n_blocks + 1;
     s->figures = zs_os.alloc((n_blocks + 1) * sizeof(*s->figures));

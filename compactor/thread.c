@@ -41,20 +41,34 @@ static bool is_leaving(const struct zs_managed *m)
 
 /* --- the thread --- */
 
+/* Who waits longest of those that are due; kicked ones first. */
+static struct zs_managed *first_due_locked(struct zs_compactor *c,
+                                           uint64_t *next_ns)
+{
+    uint64_t now = zs_os.now_ns();
+    struct zs_managed *first = NULL;
+
+    for (struct zs_managed *m = c->arenas; m; m = m->next) {
+        if (is_leaving(m)) {
+            continue;
+        }
+        *next_ns = m->due_ns < *next_ns ? m->due_ns : *next_ns;
+        if (zs_managed_is_due(m, now) &&
+            (!first || zs_managed_waits_longer(m, first))) {
+            first = m;
+        }
+    }
+    return first;
+}
+
 /* One that is due, marked busy; else when the first one is, or the tick. */
 static struct zs_managed *take_due(struct zs_compactor *c, uint64_t *next_ns)
 {
-    uint64_t now = zs_os.now_ns();
     struct zs_managed *m;
 
     *next_ns = c->shared.shortage.next_ns;
     zs_lock_acquire(&c->shared.lock);
-    for (m = c->arenas; m; m = m->next) {
-        if (!is_leaving(m) && zs_managed_is_due(m, now)) {
-            break;
-        }
-        *next_ns = m->due_ns < *next_ns ? m->due_ns : *next_ns;
-    }
+    m = first_due_locked(c, next_ns);
     c->busy = m;
     zs_lock_release(&c->shared.lock);
     return m;
@@ -96,6 +110,16 @@ static enum zs_pressure_level ask_arenas(struct zs_compactor *c, uint64_t *want,
     return (enum zs_pressure_level)worst;
 }
 
+/* Look at all; whether to work is for the policy. */
+static void wake_arenas(struct zs_compactor *c)
+{
+    zs_lock_acquire(&c->shared.lock);
+    for (struct zs_managed *m = c->arenas; m; m = m->next) {
+        zs_arena_wake(m->arena);
+    }
+    zs_lock_release(&c->shared.lock);
+}
+
 /* Once a tick, kicks or not. What the embedder frees is compacted after it. */
 static void look_at_system(struct zs_compactor *c)
 {
@@ -107,7 +131,7 @@ static void look_at_system(struct zs_compactor *c)
     if (s->looked) {
         arenas = ask_arenas(c, &want, &footprint);
         if (zs_shortage_tell(s, arenas, want, footprint)) {
-            zs_compactor_kick(c);
+            wake_arenas(c);
         }
     }
 }
@@ -234,6 +258,7 @@ int zs_compactor_add(struct zs_compactor *c, struct zs_arena *arena)
     zs_lock_acquire(&c->shared.lock);
     m->next = c->arenas;
     c->arenas = m;
+    atomic_fetch_add_explicit(&c->shared.n_arenas, 1, memory_order_relaxed);
     (void)sem_post(&c->shared.wake);
     zs_lock_release(&c->shared.lock);
     return 0;
@@ -277,6 +302,7 @@ int zs_compactor_remove(struct zs_compactor *c, struct zs_arena *arena)
         zs_lock_wait(&c->shared.lock, &c->idle);
     }
     unlink_locked(c, m);
+    atomic_fetch_sub_explicit(&c->shared.n_arenas, 1, memory_order_relaxed);
     zs_lock_release(&c->shared.lock);
     zs_managed_destroy(m);
     return 0;
@@ -329,6 +355,11 @@ void zs_compactor_resume(struct zs_compactor *c)
 {
     atomic_store_explicit(&c->shared.paused, false, memory_order_relaxed);
     zs_compactor_kick(c);
+}
+
+bool zs_compactor_is_paused(const struct zs_compactor *c)
+{
+    return atomic_load_explicit(&c->shared.paused, memory_order_relaxed);
 }
 
 /* --- figures --- */

@@ -16,7 +16,7 @@
  *    low +---------------
  *        |   BELOW_LOW    the compactor wakes, works until high is reached
  *    min +---------------
- *        |   BELOW_MIN    allocations compact by themselves (direct compaction)
+ *        |   BELOW_MIN    memory counts as short; soon allocations stall
  *      0 +---------------
  *
  * Defaults, from the limit, as the kernel derives its own from the size of a

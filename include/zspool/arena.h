@@ -89,6 +89,9 @@ ZS_API ZS_MUST_CHECK int zs_arena_create(const struct zs_arena_config *cfg,
  */
 ZS_API void zs_arena_destroy(struct zs_arena *arena);
 
+/** What it is called: zs_arena_config.name. As long as the arena is there. */
+ZS_API const char *zs_arena_name(const struct zs_arena *arena);
+
 ZS_END_DECLS
 
 #endif /* ZS_ARENA_H */

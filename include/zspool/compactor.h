@@ -22,6 +22,7 @@
 #ifndef ZS_COMPACTOR_H
 #define ZS_COMPACTOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "zspool/arena.h"
@@ -194,14 +195,15 @@ struct zs_compactor; /* opaque */
  * How much a compactor does, and how. Zero-initialise, then set what differs:
  * in every field 0 means the default.
  *
- * Waste is memory that is resident but neither live nor in the reserve. Below
+ * Waste is memory that is resident but neither live nor in the reserve, what
+ * waits for readers left out. Below
  * the low mark nothing is done. From there on the thread works for its share of
  * a processor; above the high mark the share rises, and at twice the high mark
  * it is the greatest. It pauses between steps, so that work comes as a trickle.
  */
 struct zs_compact_budget {
-    unsigned low_percent;       /**< low mark, of resident memory. 0: 1 */
-    unsigned high_percent;      /**< high mark, not below the low one. 0: 2 */
+    unsigned low_permille;      /**< low mark, in 1/1000 of resident. 0: 7 */
+    unsigned high_permille;     /**< high mark, not below the low one. 0: 10 */
     unsigned share_percent;     /**< of one processor. 1..100, 0: 5 */
     unsigned max_share_percent; /**< not below share_percent. 0: 100 */
 
@@ -213,8 +215,8 @@ struct zs_compact_budget {
     uint32_t
         step_objects; /**< most objects moved in a step. 0: 256, the most */
 
-    /** Empty pageblocks that keep their memory for the next burst, in bytes.
-     *  0: 4 MiB. ZS_RESERVE_NOTHING: none */
+    /** Free memory that is kept for the next burst, in bytes.
+     *  0: 2 MiB. ZS_RESERVE_NOTHING: none */
     uint64_t reserve_bytes;
     /** How fast the memory of other empty pageblocks goes back: half of it in
      *  so many ns. 0: 500 ms. 1: at once */
@@ -247,9 +249,9 @@ struct zs_compactor_config {
  * pass that gained nothing it passes only after twice as many ticks (up to
  * 64), or when the figures have changed.
  *
- * For an arena with a limit: when an allocation meets the limit, and is not
- * called in a read section, the calling thread compacts a little and tries
- * again (direct compaction), before it answers -ENOMEM.
+ * For an arena with a limit: an allocation that meets it, and is not called in
+ * a read section, waits up to 5 ms for the thread to make room, before it
+ * answers -ENOMEM. It runs no callback and waits for no reader itself.
  *
  * @param arena  the first arena, as zs_compactor_add(); NULL: none yet.
  * @param cfg    settings, copied; NULL means all defaults.
@@ -282,7 +284,8 @@ ZS_API ZS_MUST_CHECK int zs_compactor_add(struct zs_compactor *compactor,
  * in progress, and for readers.
  *
  * @retval 0        it is left alone
- * @retval -ENOENT  it is not this compactor's
+ * @retval -ENOENT  it is not this compactor's; or somebody else is removing it,
+ *                  and may not be through yet
  */
 ZS_API int zs_compactor_remove(struct zs_compactor *compactor,
                                struct zs_arena *arena);
@@ -304,10 +307,12 @@ ZS_API void zs_compactor_budget(struct zs_compactor *compactor,
 /** Look at all arenas now, without waiting for the tick. Never waits. */
 ZS_API void zs_compactor_kick(struct zs_compactor *compactor);
 
-/** Do nothing until zs_compactor_resume(); a pass in progress ends soon. Direct
- *  compaction goes on. Never waits. */
+/** Do nothing until zs_compactor_resume(); a pass in progress ends soon. Never
+ *  waits. */
 ZS_API void zs_compactor_pause(struct zs_compactor *compactor);
 ZS_API void zs_compactor_resume(struct zs_compactor *compactor);
+/** Has it been told to do nothing? */
+ZS_API bool zs_compactor_is_paused(const struct zs_compactor *compactor);
 
 /** Stop and free it. May wait for a step of a pass in progress, and for
  *  readers. NULL is allowed. */

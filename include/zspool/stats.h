@@ -67,12 +67,12 @@ struct zs_arena;
     X(moves_busy, "zspages skipped because a writer held them, ever")
 
 /** What compactions of the arena have done: by calls, by a thread, and by an
- *  allocation that met the limit (a direct compaction). The first five have the
- *  kernel's names, and its meaning. */
+ *  allocation that met the limit (it waits for the thread). The first five have
+ *  the kernel's names, and its meaning. */
 #define ZS_COMPACT_STATS(X)                                                    \
     X(compact_migrate_scanned, "pages looked at for migration, ever")          \
     X(compact_isolated, "of those, taken from their owner, ever")              \
-    X(compact_stall, "allocations that compacted at the limit, ever")          \
+    X(compact_stall, "allocations that waited for room at the limit, ever")    \
     X(compact_success, "of those, which got their memory by it, ever")         \
     X(compact_fail, "of those, which did not, ever")                           \
     X(pages_compacted, "pages of zspages emptied of their objects, ever")      \

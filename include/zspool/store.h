@@ -148,7 +148,7 @@ ZS_API ZS_MUST_CHECK int zs_store_put(struct zs_store *store, const void *data,
 /** zs_store_put() of a value of a class, which has its own dictionaries: for
  *  tenants or kinds of keys whose values are alike. -EINVAL also for a class
  *  that there is not. Other functions mean class 0. A value of another class
- *  takes a byte more, but where a dictionary is used or none of it is stored. */
+ *  takes a byte more, unless it has a dictionary or no object. */
 ZS_API ZS_MUST_CHECK int zs_store_put_class(struct zs_store *store,
                                             unsigned class_number,
                                             const void *data, size_t len,

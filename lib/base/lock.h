@@ -16,11 +16,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "check.h"
 #include "pace.h"
 
 enum zs_rank {
+    ZS_RANK_MONITORS,  /* the monitors of the process, for fork and exit  */
+    ZS_RANK_MONITOR,   /* arenas of a monitor; an answer in the making    */
     ZS_RANK_TRAINER,   /* training and freeing a store's dictionaries     */
     ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
@@ -128,6 +131,23 @@ static inline void zs_lock_wait(struct zs_lock *l, pthread_cond_t *cond)
         zs_step_leave();
     }
     pthread_cond_wait(cond, &l->mutex);
+    zs_lock_enter_step_(l);
+}
+
+/* The same, until a time of zs_os.now_ns() at the latest. */
+static inline void zs_lock_wait_until(struct zs_lock *l, pthread_cond_t *cond,
+                                      uint64_t until_ns)
+{
+    struct timespec t = {
+        .tv_sec = (time_t)(until_ns / 1000000000u),
+        .tv_nsec = (long)(until_ns % 1000000000u),
+    };
+
+    ZS_ASSERT_HELD(l);
+    if (l->rank >= ZS_RANK_CACHES) {
+        zs_step_leave();
+    }
+    (void)pthread_cond_clockwait(cond, &l->mutex, CLOCK_MONOTONIC, &t);
     zs_lock_enter_step_(l);
 }
 

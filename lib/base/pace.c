@@ -82,7 +82,5 @@ void zs_pace_look_at_switches(struct zs_pace *p)
 
 bool zs_pace_is_ending(const struct zs_pace *p)
 {
-    return p->point &&
-           (p->ending ||
-            atomic_load_explicit(&p->n_waiting, memory_order_relaxed) > 0);
+    return p->point && p->ending;
 }

@@ -51,10 +51,10 @@ struct zs_pace {
      * pause. pass_lock */
     void (*point)(void *ctx);
     void *point_ctx;
-    /* Such a pass ends soon when it sets `ending` there (pass_lock), or when
-     * somebody waits for pass_lock (relaxed). */
-    bool ending;
-    _Atomic uint32_t n_waiting;
+    /* Such a pass ends soon when it sets `ending` there; because somebody waits
+     * for pass_lock, for instance. */
+    bool ending;                /* pass_lock */
+    _Atomic uint32_t n_waiting; /* relaxed */
 };
 
 struct zs_step_clock {

@@ -118,10 +118,12 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
         a->lists[true][l] = ZS_BLOCK_NONE;
     }
     zs_lock_init(&a->lock, ZS_RANK_ARENA);
+    pthread_cond_init(&a->attempted, NULL);
     zs_lock_init(&a->types_lock, ZS_RANK_TYPES);
     zs_lock_init(&a->pass_lock, ZS_RANK_PASS);
     zs_pace_init(&a->pace);
     atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&a->wake_freed, UINT64_MAX, memory_order_relaxed);
     zs_lock_init(&a->figures_lock, ZS_RANK_FIGURES);
     a->types[ZS_PAGE_TYPE_RETIRED].taken = true;
     a->types[ZS_PAGE_TYPE_RETIRED].name = "retired";
@@ -160,12 +162,18 @@ void zs_arena_destroy(struct zs_arena *a)
     zs_lock_destroy(&a->figures_lock);
     zs_lock_destroy(&a->pass_lock);
     zs_lock_destroy(&a->types_lock);
+    pthread_cond_destroy(&a->attempted);
     zs_lock_destroy(&a->lock);
     zs_os.unreserve(a->not_empty, map_bytes(a));
     zs_os.unreserve(a->blocks, blocks_bytes(a));
     zs_os.unreserve(a->pages, pages_bytes(a));
     zs_os.unreserve(a->base, a->bytes);
     zs_os.free(a);
+}
+
+const char *zs_arena_name(const struct zs_arena *a)
+{
+    return a->name;
 }
 
 static uint64_t relaxed(const _Atomic uint64_t *v)

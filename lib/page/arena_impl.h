@@ -27,9 +27,6 @@ struct zs_text;
 /* Pages that zs_page_retire() has taken: the allocator's own type. */
 #define ZS_PAGE_TYPE_RETIRED (ZS_PAGE_TYPE_MAX + 1)
 
-/* True: there is more headroom below the limit than before. */
-typedef bool zs_direct_fn(struct zs_arena *a);
-
 /* One page type (lib/migrate/page_type.c). */
 struct zs_page_type {
     const char *name;                           /* guarded by types_lock */
@@ -77,7 +74,8 @@ struct zs_arena {
     uint32_t n_blocks_used;               /* not EMPTY */
     uint32_t n_blocks_idle;               /* OPEN with no page used */
     uint32_t n_huge_idle;                 /* of those */
-    uint64_t n_huge_holes;                /* free pages of OPEN huge blocks */
+    uint64_t n_pages_idle;                /* zs_block_n_idle() of OPEN blocks */
+    uint8_t tick;                         /* of the compactor, modulo 256 */
     uint32_t recycle_blocks;              /* a pass keeps so many idle ones */
     uint32_t n_blocks_huge;
     uint32_t huge_pause;    /* blocks to open before the next huge one */
@@ -105,17 +103,19 @@ struct zs_arena {
     struct zs_pace pace;
 
     /* The compactor that looks after the arena, if one does. */
-    _Atomic uint64_t wake_above; /* of budget.used: post the waker. Relaxed */
-    sem_t *waker;                /* guarded by lock */
-    _Atomic bool woken;          /* relaxed; the semaphore says when to look */
-    _Atomic bool has_skips;      /* blocks are passed over: skip_passes */
-    _Atomic bool unblocked;      /* and what kept one in place has gone */
-    /* Compact a little for an allocation that met the limit (its functions
-     * live in a room above). */
-    _Atomic(zs_direct_fn *) direct;
-    uint64_t direct_until_ns; /* guarded by pass_lock, as are the next */
-    uint64_t direct_after_ns; /* not again before */
-    unsigned direct_failures; /* one after the other */
+    _Atomic uint64_t wake_above;  /* of budget.used: post the waker. Relaxed */
+    _Atomic uint64_t wake_freed;  /* the same, of freed_bytes */
+    _Atomic uint64_t freed_bytes; /* ever; relaxed */
+    sem_t *waker;                 /* guarded by lock */
+    _Atomic bool woken;           /* relaxed; the semaphore says when to look */
+    _Atomic bool has_skips;       /* blocks are passed over: skip_passes */
+    _Atomic bool unblocked;       /* and what kept one in place has gone */
+    /* allocations that wait for it at the limit (stall.c); guarded by lock */
+    pthread_cond_t attempted;
+    uint32_t attempts;          /* looks of the compactor that have ended */
+    _Atomic uint32_t n_stalled; /* relaxed for who asks without the lock */
+    uint64_t stall_after_ns;    /* none before */
+    unsigned stall_failures;    /* one after the other */
 
     /* statistics; what exists already is kept there (lib/migrate/figures.c) */
     struct zs_compact_counters counters;
@@ -127,12 +127,27 @@ struct zs_arena {
     void *compactor_stats_ctx;
 };
 
-/* Become the arena's mover; a pass that pauses is told to end. May wait. */
+/* resident.c: have the compactor look, if there is one. */
+void zs_arena_wake_locked(struct zs_arena *a);
+void zs_arena_wake(struct zs_arena *a);
+
+/* stall.c: does an allocation wait for the compactor? And telling them that
+ * memory was given back, or that an attempt has ended. */
+static inline bool zs_arena_is_stalled(const struct zs_arena *a)
+{
+    return atomic_load_explicit(&a->n_stalled, memory_order_relaxed) > 0;
+}
+void zs_arena_tell_stalled(struct zs_arena *a, bool ended);
+
+/* Become the arena's mover. May wait; a pass that pauses is told to end. */
 static inline void zs_arena_begin_pass(struct zs_arena *a)
 {
-    atomic_fetch_add_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
-    zs_lock_acquire(&a->pass_lock);
-    atomic_fetch_sub_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+    if (!zs_lock_try_acquire(&a->pass_lock)) {
+        atomic_fetch_add_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+        zs_arena_wake(a);
+        zs_lock_acquire(&a->pass_lock);
+        atomic_fetch_sub_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
+    }
     zs_mover_begins(&a->pace);
 }
 

@@ -45,6 +45,7 @@ struct zs_block {
     uint8_t resume;      /* BUSY for a trim: the state before and after it */
     uint8_t skip_passes; /* how many more passes leave it out */
     uint8_t skip_shift;  /* the next time it is 1 << skip_shift */
+    uint8_t touched;     /* tick in which pages were last taken or given */
     bool huge;           /* one huge page of the system */
     uint16_t n_retired;  /* of n_used */
 };
@@ -59,6 +60,13 @@ void zs_block_give(struct zs_block *b, unsigned first, unsigned n);
 /* Mark pages resident or not; returns how many changed. */
 unsigned zs_block_set_resident(struct zs_block *b, unsigned first, unsigned n,
                                bool resident);
+
+/* Free pages with memory; fewer than there are where used ones have none. */
+static inline unsigned zs_block_n_idle(const struct zs_block *b)
+{
+    return b->n_resident > b->n_used ? (unsigned)(b->n_resident - b->n_used)
+                                     : 0;
+}
 
 /* Next run [*first, *first + n) of free resident pages from *first on; returns
  * n, or 0 when there is none. */

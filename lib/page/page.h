@@ -29,6 +29,7 @@ enum zs_page_use {
     ZS_USE_SPARSE, /* some of them get memory, some may lose it */
     ZS_USE_DENSE,  /* all of them get memory, and keep it while they are used */
     ZS_USE_HOLES,  /* as DENSE, in huge blocks that are there or nowhere */
+    ZS_USE_IDLE,   /* as DENSE, where free pages have memory or nowhere */
     ZS_USE_BARE,   /* none gets memory: in a huge block never */
 };
 
@@ -77,9 +78,9 @@ bool zs_page_is_resident(struct zs_arena *a, zs_pfn_t pfn);
 bool zs_pages_any_resident(struct zs_arena *a, zs_pfn_t first, unsigned n);
 bool zs_page_is_huge(struct zs_arena *a, zs_pfn_t pfn); /* in a huge block */
 /* Rather than a new huge block, should a dense run of n be put together from
- * what is free in those that are there? When none has such a run, and more than
- * a few of their pages are holes. */
-bool zs_arena_prefers_holes(struct zs_arena *a, unsigned n);
+ * free pages that have memory? When no huge block has such a run, and more than
+ * a few pages are idle. */
+bool zs_arena_prefers_idle(struct zs_arena *a, unsigned n);
 /* Are there huge blocks? Their free pages have memory. */
 bool zs_arena_has_huge(struct zs_arena *a);
 /* How many of the n pages from `first` on are like the first: with memory, or
@@ -101,15 +102,23 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes);
 /* Give back all memory of free pages, and empty blocks beyond keep_blocks.
  * Returns the bytes given back. Makes system calls without a lock held. */
 uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks);
+/* The same by a mover between two steps, with points; ends when its pass is to
+ * end. */
+void zs_arena_trim_paced(struct zs_arena *a, uint32_t keep_blocks);
 
-/* Something that kept a page of the block in place does no more: a compactor
- * that passes the block over for that tries again. */
+/* Objects were freed, so many bytes: a compactor may want to know. No lock of
+ * rank ARENA is held. */
+void zs_arena_note_freed(struct zs_arena *a, uint64_t bytes);
+
+/* Something that kept a page of the block in place does no more, or will soon:
+ * a compactor that passes the block over for that tries again. */
+bool zs_arena_has_skips(const struct zs_arena *a);
 void zs_block_forget_skip(struct zs_arena *a, zs_pfn_t pfn);
 
-/* An allocation has met the limit: compact a little, if somebody offers that
- * (compactor/direct.h) and the caller may wait: it holds no lock, and is no
- * mover and in no read section. True: try again. */
-bool zs_arena_try_direct(struct zs_arena *a);
+/* An allocation has met the limit: wait a little for the compactor, if there is
+ * one and the caller may wait: it holds no lock of the library, and is no mover
+ * and in no read section. True: there is more headroom than before. */
+bool zs_arena_stall(struct zs_arena *a);
 
 /* Movers stop here and flush: since the last flush they have left as much
  * memory waiting for readers as may (two pageblocks or 1 % of the pages in use,

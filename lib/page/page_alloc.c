@@ -24,8 +24,8 @@
  *       but for the moments inside alloc and reclaim
  *   A2  a block is on a list iff it is OPEN
  *   A3  n_blocks_idle counts the OPEN blocks with n_used == 0, n_huge_idle
- *       the huge ones of them, n_huge_holes the free pages of OPEN huge
- *       blocks
+ *       the huge ones of them, n_pages_idle the free pages with memory of
+ *       OPEN blocks
  *
  * Locking: the arena lock guards blocks and lists. Flag words are stepped
  * without it. System calls are made after unlock, on blocks that are BUSY.
@@ -39,7 +39,7 @@
 
 #define LOOK_AT_BLOCKS 8u /* per list, for the fullest */
 #define MAX_SKIP_SHIFT 6u
-#define FEW_HOLES 256u /* of all pages in use: such a share is left */
+#define FEW_IDLE 256u /* of all pages in use: such a share is left */
 
 /* --- lists --- */
 
@@ -58,7 +58,7 @@ void zs_block_unlist_locked(struct zs_arena *a, uint32_t block)
     }
     a->n_blocks_idle -= b->n_used == 0;
     a->n_huge_idle -= b->n_used == 0 && b->huge;
-    a->n_huge_holes -= b->huge ? ZS_BLOCK_PAGES - b->n_used : 0u;
+    a->n_pages_idle -= zs_block_n_idle(b);
 }
 
 static void list_locked(struct zs_arena *a, uint32_t block)
@@ -74,7 +74,7 @@ static void list_locked(struct zs_arena *a, uint32_t block)
     a->lists[b->huge][b->list] = block;
     a->n_blocks_idle += b->n_used == 0;
     a->n_huge_idle += b->n_used == 0 && b->huge;
-    a->n_huge_holes += b->huge ? ZS_BLOCK_PAGES - b->n_used : 0u;
+    a->n_pages_idle += zs_block_n_idle(b);
 }
 
 void zs_block_relist_locked(struct zs_arena *a, uint32_t block)
@@ -163,6 +163,7 @@ static void take_locked(struct zs_arena *a, uint32_t block, unsigned first,
 {
     zs_block_unlist_locked(a, block);
     zs_block_take(&a->blocks[block], first, n);
+    a->blocks[block].touched = a->tick;
     zs_block_relist_locked(a, block);
 }
 
@@ -193,6 +194,46 @@ static zs_pfn_t take_open_locked(struct zs_arena *a, bool huge, unsigned n)
     return first;
 }
 
+/* The small block, of the first few that may have such a run, with the most
+ * memory that nobody uses. */
+static uint32_t pick_idle_locked(struct zs_arena *a, unsigned n)
+{
+    uint32_t best = ZS_BLOCK_NONE;
+    unsigned most = n - 1;
+
+    for (unsigned l = zs_block_list_of(n); l < ZS_BLOCK_NR_LISTS; l++) {
+        unsigned looked = 0;
+
+        for (uint32_t i = a->lists[false][l];
+             i != ZS_BLOCK_NONE && looked < LOOK_AT_BLOCKS;
+             i = a->blocks[i].next, looked++) {
+            if (zs_block_n_idle(&a->blocks[i]) > most) {
+                most = zs_block_n_idle(&a->blocks[i]);
+                best = i;
+            }
+        }
+    }
+    return best;
+}
+
+/* A run with memory, in a small block. */
+static zs_pfn_t take_idle_locked(struct zs_arena *a, unsigned n)
+{
+    uint32_t block = pick_idle_locked(a, n);
+    unsigned first = 0, len = 0;
+
+    while (block != ZS_BLOCK_NONE &&
+           (len = zs_block_next_idle_run(&a->blocks[block], &first)) > 0 &&
+           len < n) {
+        first += len;
+    }
+    if (len < n) {
+        return ZS_PFN_NONE;
+    }
+    take_locked(a, block, first, n);
+    return block * ZS_BLOCK_PAGES + first;
+}
+
 static zs_pfn_t take_new_locked(struct zs_arena *a, unsigned n)
 {
     uint32_t block = open_empty_locked(a, 1);
@@ -214,13 +255,17 @@ static bool has_idle_huge_locked(const struct zs_arena *a)
 static zs_pfn_t take_run_locked(struct zs_arena *a, unsigned n,
                                 enum zs_page_use use)
 {
-    bool huge_first = use == ZS_USE_DENSE || use == ZS_USE_HOLES;
+    bool huge_first =
+        use == ZS_USE_DENSE || use == ZS_USE_HOLES || use == ZS_USE_IDLE;
     zs_pfn_t first = ZS_PFN_NONE;
 
     if (huge_first) {
         first = take_open_locked(a, true, n);
     }
-    if (use == ZS_USE_HOLES) {
+    if (use == ZS_USE_IDLE && first == ZS_PFN_NONE) {
+        first = take_idle_locked(a, n);
+    }
+    if (use == ZS_USE_HOLES || use == ZS_USE_IDLE) {
         return first;
     }
     if (first == ZS_PFN_NONE) {
@@ -271,13 +316,13 @@ static void open_huge_if_wanted(struct zs_arena *a, unsigned n)
     }
 }
 
-bool zs_arena_prefers_holes(struct zs_arena *a, unsigned n)
+bool zs_arena_prefers_idle(struct zs_arena *a, unsigned n)
 {
     bool prefers;
 
     zs_lock_acquire(&a->lock);
-    prefers = a->n_huge_holes >= 2 * n &&
-              a->n_huge_holes > a->n_pages_used / FEW_HOLES &&
+    prefers = a->n_pages_idle >= 2 * n &&
+              a->n_pages_idle > a->n_pages_used / FEW_IDLE &&
               find_open_locked(a, true, n) == ZS_PFN_NONE;
     zs_lock_release(&a->lock);
     return prefers;
@@ -307,7 +352,10 @@ int zs_pages_alloc_for(struct zs_arena *a, zs_page_type_t type, unsigned n,
 
     ZS_ASSERT(n >= 1 && n <= ZS_MAX_RUN_PAGES && a->types[type].taken);
     at = try_take(a, n, use);
-    if (at == ZS_PFN_NONE && use != ZS_USE_HOLES) {
+    if (at == ZS_PFN_NONE && (use == ZS_USE_HOLES || use == ZS_USE_IDLE)) {
+        return -ENOMEM; /* there is none; the limit has not been asked */
+    }
+    if (at == ZS_PFN_NONE) {
         (void)zs_arena_trim(a, 0); /* idle memory and blocks are in the way */
         at = try_take(a, n, use);
     }
@@ -375,6 +423,7 @@ static bool give_locked(struct zs_arena *a, zs_pfn_t first, unsigned n)
         zs_block_unlist_locked(a, block);
     }
     zs_block_give(b, first % ZS_BLOCK_PAGES, n);
+    b->touched = a->tick;
     a->n_pages_used -= n;
     if (b->state == ZS_BLOCK_OPEN ||
         (b->state == ZS_BLOCK_CLOSED && b->n_used == 0)) {
@@ -468,17 +517,20 @@ void zs_block_unskip(struct zs_arena *a, uint32_t block)
     zs_lock_release(&a->lock);
 }
 
-/* An old `has_skips` costs a lock, or a pass that comes later. */
+bool zs_arena_has_skips(const struct zs_arena *a)
+{
+    return atomic_load_explicit(&a->has_skips, memory_order_relaxed);
+}
+
+/* It is tried in the next pass; passed over as long as before if that is in
+ * vain. */
 void zs_block_forget_skip(struct zs_arena *a, zs_pfn_t pfn)
 {
     struct zs_block *b = &a->blocks[pfn / ZS_BLOCK_PAGES];
 
-    if (!atomic_load_explicit(&a->has_skips, memory_order_relaxed)) {
-        return;
-    }
     zs_lock_acquire(&a->lock);
     if (b->skip_shift > 0) {
-        forget_skip_locked(b);
+        b->skip_passes = 0;
         atomic_store_explicit(&a->unblocked, true, memory_order_relaxed);
     }
     zs_lock_release(&a->lock);

@@ -33,16 +33,40 @@
 
 /* --- taking memory --- */
 
+void zs_arena_wake_locked(struct zs_arena *a)
+{
+    ZS_ASSERT_HELD(&a->lock);
+    if (a->waker) {
+        atomic_store_explicit(&a->woken, true, memory_order_relaxed);
+        (void)sem_post(a->waker);
+    }
+}
+
+void zs_arena_wake(struct zs_arena *a)
+{
+    zs_lock_acquire(&a->lock);
+    zs_arena_wake_locked(a);
+    zs_lock_release(&a->lock);
+}
+
 /* Once for each mark that the compactor has set. */
 static void wake_compactor(struct zs_arena *a)
 {
     zs_lock_acquire(&a->lock);
     atomic_store_explicit(&a->wake_above, UINT64_MAX, memory_order_relaxed);
-    if (a->waker) {
-        atomic_store_explicit(&a->woken, true, memory_order_relaxed);
-        (void)sem_post(a->waker);
-    }
+    atomic_store_explicit(&a->wake_freed, UINT64_MAX, memory_order_relaxed);
+    zs_arena_wake_locked(a);
     zs_lock_release(&a->lock);
+}
+
+void zs_arena_note_freed(struct zs_arena *a, uint64_t bytes)
+{
+    uint64_t freed = bytes + atomic_fetch_add_explicit(&a->freed_bytes, bytes,
+                                                       memory_order_relaxed);
+
+    if (freed > atomic_load_explicit(&a->wake_freed, memory_order_relaxed)) {
+        wake_compactor(a);
+    }
 }
 
 void zs_arena_note_growth(struct zs_arena *a)
@@ -62,15 +86,6 @@ static int charge(struct zs_arena *a, uint64_t bytes)
     (void)zs_arena_trim(a,
                         0); /* whoever gives memory back, there may be some */
     return zs_budget_try_charge(&a->budget, bytes) ? 0 : -ENOMEM;
-}
-
-bool zs_arena_try_direct(struct zs_arena *a)
-{
-    zs_direct_fn *direct =
-        atomic_load_explicit(&a->direct, memory_order_acquire);
-
-    return direct && a->budget.limit != 0 && !zs_is_mover() && !zs_may_read() &&
-           direct(a);
 }
 
 int zs_arena_charge_metadata(struct zs_arena *a, uint64_t bytes)
@@ -98,11 +113,15 @@ int zs_arena_withhold(struct zs_arena *a, uint64_t bytes)
 static unsigned set_resident(struct zs_arena *a, zs_pfn_t first, unsigned n,
                              bool resident)
 {
+    struct zs_block *b = &a->blocks[first / ZS_BLOCK_PAGES];
     unsigned changed;
+    bool open;
 
     zs_lock_acquire(&a->lock);
-    changed = zs_block_set_resident(&a->blocks[first / ZS_BLOCK_PAGES],
-                                    first % ZS_BLOCK_PAGES, n, resident);
+    open = b->state == ZS_BLOCK_OPEN; /* A3 counts its idle pages */
+    a->n_pages_idle -= open ? zs_block_n_idle(b) : 0;
+    changed = zs_block_set_resident(b, first % ZS_BLOCK_PAGES, n, resident);
+    a->n_pages_idle += open ? zs_block_n_idle(b) : 0;
     zs_lock_release(&a->lock);
     return changed;
 }
@@ -419,19 +438,38 @@ static uint64_t trim_block(struct zs_arena *a, uint32_t block)
     return gone;
 }
 
-uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks)
+static uint32_t touched_blocks(struct zs_arena *a)
 {
-    uint64_t gone = 0;
     uint32_t n;
 
     zs_lock_acquire(&a->lock);
     n = a->n_touched_blocks;
     zs_lock_release(&a->lock);
+    return n;
+}
+
+uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks)
+{
+    uint32_t n = touched_blocks(a);
+    uint64_t gone = 0;
+
     for (uint32_t i = 0; i < n; i++) {
         if (begin_trim(a, i, &keep_blocks)) {
             gone += trim_block(a, i);
-            zs_pace_point(&a->pace);
         }
     }
     return gone;
+}
+
+void zs_arena_trim_paced(struct zs_arena *a, uint32_t keep_blocks)
+{
+    uint32_t n = touched_blocks(a);
+
+    ZS_ASSERT_HELD(&a->pass_lock);
+    for (uint32_t i = 0; i < n && !zs_pace_is_ending(&a->pace); i++) {
+        if (begin_trim(a, i, &keep_blocks)) {
+            (void)trim_block(a, i);
+            zs_pace_point(&a->pace);
+        }
+    }
 }

@@ -23,8 +23,9 @@ struct zs_made {
     struct zs_store_stats change; /* when it is in the store */
 };
 
-/* A value of a tenant's, which was admitted. On 0, zs_made_end() after its last use: until then a read
- * section may be open (L1 in dict_set.h). -EINVAL, or as zs_malloc(). */
+/* A value of a tenant's, which was admitted. On 0, zs_made_end() after its last
+ * use: until then a read section may be open (L1 in dict_set.h). -EINVAL,
+ * -ENOSPC, or as zs_malloc(). */
 int zs_make(struct zs_store *store, struct zs_tenant *tenant, const void *data,
             size_t len, struct zs_made *m);
 /* A value that repeats a pattern. */

@@ -177,7 +177,7 @@ static int place_anyhow(struct zs_pool *pool, size_t size, uint32_t *h,
         *h = given;
         err = place(pool, size, h, zp, idx);
     }
-    if (err == -ENOMEM && zs_arena_try_direct(pool->arena)) {
+    if (err == -ENOMEM && zs_arena_stall(pool->arena)) {
         *h = given;
         err = place(pool, size, h, zp, idx);
     }
@@ -356,6 +356,7 @@ static void free_object(struct zs_pool *pool, uint32_t h)
     struct zs_class *cl;
     struct zspage *zp;
     uint32_t w;
+    size_t bytes;
     bool release;
 
     zs_read_lock(); /* the word may lead to a zspage that is being emptied */
@@ -367,9 +368,11 @@ static void free_object(struct zs_pool *pool, uint32_t h)
         bad_handle(pool, h, "zs_free"); /* freed or replaced at once */
     }
     class_give_slot_locked(pool, cl, zp, zs_slot_index(w));
+    bytes = zspage_slot_bytes(zp);
     release = class_settle_locked(pool, cl, zp);
     zs_lock_release(&cl->lock);
     zs_read_unlock();
+    zs_arena_note_freed(pool->arena, bytes);
     if (release) {
         zspage_release(pool, zp);
     }

@@ -169,6 +169,7 @@ void cache_unbind(struct zs_pool *pool, unsigned bin_number,
         unbind_locked(pool, cl, handles[i], &empty);
     }
     zs_lock_release(&cl->lock);
+    zs_arena_note_freed(pool->arena, (uint64_t)n * cl->slot_bytes);
     while (empty != 0) {
         struct zspage *zp = zspage_at(pool, empty);
 

@@ -23,8 +23,9 @@
 #include "cache.h"
 #include "rcu.h"
 
-#define TRIM_TRIES 8u   /* zspages of one class, in one pass */
-#define MAX_SOURCES 32u /* emptied together: some 2 MiB at most */
+#define TRIM_TRIES 8u       /* zspages of one class, in one pass */
+#define LOOK_AT_ZSPAGES 64u /* under one hold of the class lock */
+#define MAX_SOURCES 32u     /* emptied together: some 2 MiB at most */
 
 /* --- one zspage --- */
 
@@ -303,10 +304,12 @@ static struct zspage *take_spacious(struct zs_pool *pool, struct zs_class *cl,
                                     bool *packed)
 {
     struct zspage *found = NULL;
+    unsigned looked = 0;
 
     zs_lock_acquire(&cl->lock);
     for (unsigned l = 0; l <= ZS_LIST_PARTIAL_LAST && !found; l++) {
-        for (uint32_t n = cl->lists[l]; n != 0 && !found;
+        for (uint32_t n = cl->lists[l];
+             n != 0 && !found && looked++ < LOOK_AT_ZSPAGES;
              n = zspage_at(pool, n)->next) {
             struct zspage *zp = zspage_at(pool, n);
 
@@ -420,7 +423,8 @@ static void trim(void *ctx)
     if (suspend) {
         caches_suspend(pool);
     }
-    for (unsigned i = 0; i + 1 < n; i++) {
+    for (unsigned i = 0; i + 1 < n && !zs_pace_is_ending(&pool->arena->pace);
+         i++) {
         move_up(pool, &pool->classes[i]);
     }
     for (unsigned i = 0; i < n && !zs_pace_is_ending(&pool->arena->pace); i++) {

@@ -195,8 +195,8 @@ static int place_alloc(struct zs_pool *pool, struct place *p, bool may_split,
     int err;
 
     if (may_split && use == ZS_USE_DENSE &&
-        zs_arena_prefers_holes(pool->arena, p->n) &&
-        place_alloc_split(pool, p, ZS_USE_HOLES) == 0) {
+        zs_arena_prefers_idle(pool->arena, p->n) &&
+        place_alloc_split(pool, p, ZS_USE_IDLE) == 0) {
         return 0;
     }
     p->chain = NULL;

@@ -52,6 +52,7 @@
 #define LOOK_OBJECTS 32u
 #define SLICE_BYTES (256u * 1024) /* copied between two looks for a writer */
 #define AHEAD_BYTES 4096u         /* fetched ahead of the copies, at least */
+#define LOOK_AT_ZSPAGES 64u       /* under one hold of the class lock */
 #define WORDS_AHEAD 32u /* slot words are fetched so many slots ahead */
 #define ROOM_AHEAD 3u   /* the next destination so many slots ahead */
 
@@ -465,12 +466,12 @@ static bool leaves_by_objects(const struct zspage *zp)
  * for all of them there are fewer calls, and whole zspages are dense. */
 static unsigned n_leaving(const struct batch *b)
 {
-    unsigned n = 0;
+    unsigned n = 0, looked = 0;
     uint32_t number;
 
     zs_lock_acquire(&b->cl->lock);
     number = b->cl->lists[ZS_LIST_DETACHED];
-    while (number != 0 && n < b->cl->n_slots) {
+    while (number != 0 && n < b->cl->n_slots && looked++ < LOOK_AT_ZSPAGES) {
         const struct zspage *zp = zspage_at(b->pool, number);
 
         n += zp == b->src || leaves_by_objects(zp) ? zp->n_live : 0;
@@ -534,11 +535,11 @@ static void move_slots(struct batch *b)
             if (!end_batch(b)) {
                 return;
             }
-            zs_pace_point(&b->pool->arena->pace);
         }
         if (b->more_room && !make_room(b, n_leaving(b))) {
             return;
         }
+        zs_pace_point(&b->pool->arena->pace);
     } while (b->more_room || b->scanned < b->src->fresh); /* DETACHED */
 }
 

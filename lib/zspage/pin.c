@@ -72,31 +72,38 @@ void zs_pin(struct zs_pool *pool, zs_handle_t h, const char *holder,
     list_pin(pool, pin);
 }
 
-/* Where a pinned zspage lies; its chain stays as it is. */
-static zs_pfn_t place_of_pin(const struct zs_pool *pool,
-                             const struct zs_pin *pin)
+/* A compactor that passes blocks over for the pin may try them again. Before
+ * the unpin: the zspage stays until then. */
+static void unblock(struct zs_pool *pool, const struct zs_pin *pin)
 {
-    zs_pfn_t first;
+    const struct zspage *zp = zspage_at(pool, pin->zspage);
+    zs_pfn_t before = ZS_PFN_NONE;
 
+    if (!zs_arena_has_skips(pool->arena)) {
+        return;
+    }
     zs_read_lock();
-    first = zspage_pfn(zspage_at(pool, pin->zspage), 0);
+    for (unsigned i = 0; i < zp->n_pages; i++) {
+        zs_pfn_t page = zspage_pfn(zp, i);
+
+        if (before == ZS_PFN_NONE || page / ZS_BLOCK_PAGES != before) {
+            zs_block_forget_skip(pool->arena, page);
+            before = page / ZS_BLOCK_PAGES;
+        }
+    }
     zs_read_unlock();
-    return first;
 }
 
 void zs_unpin(struct zs_pool *pool, struct zs_pin *pin)
 {
-    zs_pfn_t first;
-
     if (pin->view.n_parts == 0) {
         zs_misuse(__func__, "not a pin, or ended before", pin->handle,
                   "unpinned");
     }
     unlist_pin(pool, pin);
     pin->view.n_parts = 0;
-    first = place_of_pin(pool, pin);
+    unblock(pool, pin);
     zspage_unpin(zspage_at(pool, pin->zspage));
-    zs_block_forget_skip(pool->arena, first);
 }
 
 /* --- explaining --- */

@@ -228,7 +228,7 @@ static void run(uint64_t seed)
 int main(int argc, char **argv)
 {
     struct zs_compactor_config often = { .tick_ns = 1000000,
-                                         .budget.low_percent = 1 };
+                                         .budget.low_permille = 1 };
     struct zs_compactor *compactor;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     uint64_t rng = seed;

@@ -396,7 +396,7 @@ static int refuse_thread(pthread_t *out, void *(*run)(void *), void *arg)
 static void thread__start_fails_cleanly(void **state)
 {
     int (*real)(pthread_t *, void *(*)(void *), void *) = zs_os.thread_start;
-    struct zs_compactor_config cfg = { .budget.high_percent = 101 };
+    struct zs_compactor_config cfg = { .budget.high_permille = 1001 };
     struct zs_compactor *c = NULL;
 
     (void)state;

@@ -229,8 +229,8 @@ static void gain__is_never_negative(void **unused)
 static void share__rises_with_the_waste(void **unused)
 {
     struct zs_compact_budget b = {
-        .low_percent = 4,
-        .high_percent = 10,
+        .low_permille = 40,
+        .high_permille = 100,
         .share_percent = 5,
         .max_share_percent = 85,
     };
@@ -255,17 +255,17 @@ static void budget__has_defaults_that_fit_what_is_set(void **unused)
 
     (void)unused;
     assert_int_equal(zs_policy_complete_budget(&b), 0);
-    assert_int_equal(b.low_percent, 1);
-    assert_int_equal(b.high_percent, 2);
+    assert_int_equal(b.low_permille, 7);
+    assert_int_equal(b.high_permille, 10);
     assert_int_equal(b.share_percent, 5);
     assert_int_equal(b.max_share_percent, 100);
     assert_int_equal(b.step_ns, 100000);
-    assert_int_equal(zs_policy_reserve(&b), 2 * ZS_BLOCK_BYTES);
-    b = (struct zs_compact_budget){ .low_percent = 20,
+    assert_int_equal(zs_policy_reserve(&b), ZS_BLOCK_BYTES);
+    b = (struct zs_compact_budget){ .low_permille = 200,
                                     .max_share_percent = 2,
                                     .reserve_bytes = ZS_RESERVE_NOTHING };
     assert_int_equal(zs_policy_complete_budget(&b), 0);
-    assert_int_equal(b.high_percent, 20);
+    assert_int_equal(b.high_permille, 200);
     assert_int_equal(b.share_percent, 2);
     assert_int_equal(zs_policy_reserve(&b), 0);
     /* a complete one is complete */
@@ -281,9 +281,9 @@ static void refuse_budget(struct zs_compact_budget b)
 static void budget__refuses_what_makes_no_sense(void **unused)
 {
     (void)unused;
-    refuse_budget((struct zs_compact_budget){ .high_percent = 101 });
+    refuse_budget((struct zs_compact_budget){ .high_permille = 1001 });
     refuse_budget(
-        (struct zs_compact_budget){ .low_percent = 6, .high_percent = 5 });
+        (struct zs_compact_budget){ .low_permille = 60, .high_permille = 50 });
     refuse_budget((struct zs_compact_budget){ .max_share_percent = 101 });
     refuse_budget((struct zs_compact_budget){ .share_percent = 50,
                                               .max_share_percent = 49 });
@@ -389,6 +389,21 @@ static void gain__leaves_out_blocks_to_be_skipped(void **unused)
     assert_int_equal(zs_policy_gain(f, 4), 0);
 }
 
+static void choose__takes_old_blocks_before_young_ones(void **unused)
+{
+    struct zs_block_figures f[4];
+
+    (void)unused;
+    fill_all(f, 4, 50);
+    for (unsigned i = 0; i < 4; i++) {
+        f[i].age_ticks = 200;
+    }
+    f[3].age_ticks = 0; /* the highest, so it would be the first */
+    assert_int_equal(zs_policy_choose(f, 4), 2);
+    assert_int_equal(f[0].block, 2);
+    assert_int_equal(f[1].block, 1);
+}
+
 /* Their pages are given back one by one. */
 static void choose__takes_huge_blocks_before_small_ones(void **unused)
 {
@@ -435,6 +450,7 @@ int main(void)
         cmocka_unit_test(bare_pages__count_as_full_and_not_as_live),
         cmocka_unit_test(choose__leaves_out_blocks_to_be_skipped),
         cmocka_unit_test(gain__leaves_out_blocks_to_be_skipped),
+        cmocka_unit_test(choose__takes_old_blocks_before_young_ones),
         cmocka_unit_test(choose__takes_huge_blocks_before_small_ones),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
