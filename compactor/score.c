@@ -6,6 +6,10 @@
 
 #include "owner_ops.h"
 
+/* Of smaller arenas a share is too little to work for: with hundreds of classes
+ * in use their last zspages are more than that, and come and go. */
+#define SMALL_BYTES (UINT64_C(128) << 20)
+
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0; /* counters are not of one moment */
@@ -26,6 +30,7 @@ static uint64_t add_type(const struct zs_page_type *t, struct zs_score *s)
     }
     s->live += w.live;
     s->gained += w.compacted;
+    s->moved += w.compacted;
     return w.resident;
 }
 
@@ -46,6 +51,8 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s)
     s->resident = less(s->footprint, metadata);
     s->idle = less(s->resident, used);
     s->deferred = zs_grace_deferred(&a->grace);
+    s->moved += ZS_PAGE_BYTES *
+                atomic_load_explicit(&a->pages_migrated, memory_order_relaxed);
     zs_lock_acquire(&a->lock);
     s->gained += a->bytes_released;
     s->idle_blocks = (uint64_t)a->n_blocks_idle * ZS_BLOCK_BYTES;
@@ -61,7 +68,7 @@ uint64_t zs_score_waste(const struct zs_score *s, uint64_t reserve_bytes)
 
 unsigned zs_score_permille(const struct zs_score *s, uint64_t reserve_bytes)
 {
-    return s->resident == 0 ? 0
-                            : (unsigned)(zs_score_waste(s, reserve_bytes) *
-                                         1000 / s->resident);
+    uint64_t of = s->resident > SMALL_BYTES ? s->resident : SMALL_BYTES;
+
+    return (unsigned)(zs_score_waste(s, reserve_bytes) * 1000 / of);
 }

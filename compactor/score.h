@@ -16,11 +16,13 @@
 struct zs_score {
     uint64_t footprint; /* all memory kept, metadata too */
     uint64_t resident;  /* pages with memory */
-    uint64_t live;      /* of those: objects, and pages of other owners */
-    uint64_t idle;      /* of those: free pages */
+    uint64_t live; /* of those: objects, slots in caches, and pages of other
+                         * owners */
+    uint64_t idle; /* of those: free pages */
     uint64_t
         idle_blocks;   /* bytes of pageblocks that are empty and have memory */
     uint64_t gained;   /* given back, or emptied by moves, ever */
+    uint64_t moved;    /* migrated, or emptied by moves, ever */
     uint64_t deferred; /* what waits for readers: it is nobody's to move */
 };
 
@@ -30,7 +32,8 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s);
 /* Memory that could be given back, beyond a reserve of free pages. */
 uint64_t zs_score_waste(const struct zs_score *s, uint64_t reserve_bytes);
 
-/* The same in thousandths of the resident memory. */
+/* The same in thousandths of the resident memory, or of 128 MiB if that is
+ * more. */
 unsigned zs_score_permille(const struct zs_score *s, uint64_t reserve_bytes);
 
 #endif /* ZS_COMPACTOR_SCORE_H */

@@ -76,6 +76,7 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
     int err;
 
     cfg = cfg != NULL ? cfg : &defaults;
+    zs_thread_ctx_init();
     store = zs_os.alloc(sizeof(*store));
     if (store == NULL) {
         return -ENOMEM;
@@ -103,10 +104,17 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
         goto undo_dicts;
     }
     zs_patterns_init(&store->patterns, zs_pool_arena(store->pool));
+    store->fork.how = &zs_store_fork_ops;
+    err = zs_fork_join(&store->fork);
+    if (err != 0) {
+        goto undo_patterns;
+    }
     zs_tenants_show(store);
     *out = store;
     return 0;
 
+undo_patterns:
+    zs_patterns_destroy(&store->patterns);
 undo_dicts:
     zs_dict_work_destroy(store->dicts);
 undo_pool:
@@ -121,6 +129,7 @@ undo_alloc:
 void zs_store_destroy(struct zs_store *store)
 {
     if (store != NULL) {
+        zs_fork_leave(&store->fork);
         zs_tenants_hide(store);
         zs_dict_work_destroy(store->dicts);
         zs_tenants_destroy(&store->tenants);
@@ -160,7 +169,11 @@ int zs_store_put_class(struct zs_store *store, unsigned class, const void *data,
 
     zs_limit_refused = false;
     err = make(store, class, data, len, &m);
-    if (err == 0) {
+    if (err == 0 && m.dict != NULL) { /* stored and counted: fork_store.c */
+        zs_work_begin();
+        err = zs_made_create(store, &m, out);
+        zs_work_end();
+    } else if (err == 0) {
         err = zs_made_create(store, &m, out);
     }
     return zs_store_error(err);
@@ -272,11 +285,13 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
     if (err != 0) {
         return zs_store_error(err);
     }
+    zs_work_begin(); /* as in a put */
     /* What the old value is, it stays for this section. */
     going_begin(store, h, &old);
     err = switch_to(store, &m, h, &old);
     zs_reading_end(store);
     zs_made_end(store, &m, err);
+    zs_work_end();
     return zs_store_error(err);
 }
 

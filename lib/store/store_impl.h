@@ -20,6 +20,7 @@
 
 #include <errno.h>
 
+#include "fork.h"
 #include "codec.h"
 #include "dict_work.h"
 #include "patterns.h"
@@ -37,7 +38,10 @@ struct zs_store {
     struct zs_dict_work *dicts;  /* set once at create; NULL: none */
     struct zs_patterns patterns;
     struct zs_tenants tenants;
+    struct zs_fork_member fork;
 };
+
+extern const struct zs_fork_ops zs_store_fork_ops; /* fork_store.c */
 
 /* A pool's -ENOMEM as a store's error; `limit_refused` was false before. */
 static inline int zs_store_error(int err)

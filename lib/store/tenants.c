@@ -148,6 +148,19 @@ void zs_tenants_destroy(struct zs_tenants *t)
     }
 }
 
+void zs_tenants_after_fork(struct zs_tenants *t)
+{
+    atomic_store_explicit(&t->whole.is_asking, false, memory_order_relaxed);
+    for (unsigned i = 0; i < ZS_TENANTS; i++) {
+        struct zs_tenant *one = zs_tenant_find(t, i);
+
+        if (one != NULL) {
+            atomic_store_explicit(&one->gauge.is_asking, false,
+                                  memory_order_relaxed);
+        }
+    }
+}
+
 /* NULL: no memory. */
 static struct zs_tenant *make(struct zs_tenants *t, unsigned number)
 {

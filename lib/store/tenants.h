@@ -82,6 +82,8 @@ struct zs_store;
 int zs_tenants_init(struct zs_tenants *t, const struct zs_eviction_config *cfg,
                     struct zs_arena *arena);
 void zs_tenants_destroy(struct zs_tenants *t);
+/* In the child: whoever was in the callback is gone. */
+void zs_tenants_after_fork(struct zs_tenants *t);
 
 /* number < ZS_TENANTS; NULL: it has put nothing yet. */
 static inline struct zs_tenant *zs_tenant_find(struct zs_tenants *t,

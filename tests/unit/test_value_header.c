@@ -216,7 +216,8 @@ header__takes_one_byte_more_for_a_tenant_unless_a_dictionary(void **unused)
 static void
 decode__refuses_a_tenant_beside_a_dictionary_and_another(void **unused)
 {
-    unsigned char with_dictionary[64] = { 0x31, 0x08, 187, 50 };
+    unsigned char with_dictionary[64] = { 0x31, 0xe0 | 187 >> 6, 9,
+                                          (187 << 2) & 0xff, 50 };
     unsigned char twice[64] = { 0x31, 0x32, 0x41 };
     unsigned char mark[64] = { 0x31, ZS_MARK_BYTE, 0x41 };
     struct zs_value v;
