@@ -24,8 +24,11 @@
  * it.
  *
  * Errors beside those of a function:
- *   -ENOSPC   the arena's limit or range, or the pool's handles, are used up:
+ *   -ENOSPC   a limit of the store's, of its tenant's (zspool/limits.h), or of
+ *             the arena's, its range, or the pool's handles, are used up:
  *             delete something, or raise the limit
+ *   -EAGAIN   put, replace, import: above a soft limit, where the store is to
+ *             answer so
  *   -ENOMEM   the system refused memory
  *   -EBADMSG  stored bytes were damaged. With a checksum every damage to them
  *             is found; without one what still decompresses to the right length
@@ -40,6 +43,7 @@
 #define ZS_STORE_H
 
 #include "zspool/codec.h"
+#include "zspool/limits.h"
 #include "zspool/pool.h"
 
 ZS_BEGIN_DECLS
@@ -56,8 +60,9 @@ enum zs_checksum {
     ZS_CHECKSUM_XXH3_64, /**< 8 bytes */
 };
 
-/** Classes that values may be put in: 0 .. ZS_DICT_CLASSES - 1. */
-#define ZS_DICT_CLASSES 16u
+/** Classes that values may be put in: 0 .. ZS_DICT_CLASSES - 1. A class is a
+ *  tenant: it has limits and statistics of its own. */
+#define ZS_DICT_CLASSES ZS_TENANTS
 
 /**
  * Dictionaries: what the values of a class have in common, learnt from some of
@@ -117,6 +122,7 @@ struct zs_store_config {
     enum zs_checksum checksum;
     struct zs_dict_config dictionaries;
     struct zs_recompress_config recompress;
+    struct zs_eviction_config eviction; /**< limits: zs_store_set_limits() */
     struct zs_pool_config pool;
 };
 
@@ -125,6 +131,7 @@ struct zs_store_config {
     X(raw_bytes, "their length as given")                                      \
     X(stored_bytes, "what the codec made of them, raw ones as they are")       \
     X(header_bytes, "headers, checksums and lists of parts beside that")       \
+    X(used_bytes, "what values cost: slots, handles and side entries")         \
     X(n_same_filled, "values that repeat 1, 2, 4 or 8 bytes")                  \
     X(n_stored_raw, "values in one part that did not shrink")                  \
     X(n_in_parts, "values of several parts")
@@ -138,7 +145,7 @@ struct zs_store_stats {
  * Create a store.
  *
  * @retval 0, -EINVAL, -ENOMEM, -ENOSPC  as zs_pool_create(); -EINVAL also for
- *         an unknown codec or level.
+ *         an unknown codec, level or back-pressure.
  */
 ZS_API ZS_MUST_CHECK int zs_store_create(const struct zs_store_config *cfg,
                                          struct zs_store **out);
@@ -162,7 +169,8 @@ ZS_API ZS_MUST_CHECK int zs_store_put(struct zs_store *store, const void *data,
 
 /** zs_store_put() of a value of a class, which has its own dictionaries: for
  *  tenants or kinds of keys whose values are alike. -EINVAL also for a class
- *  that there is not. Other functions mean class 0. */
+ *  that there is not. Other functions mean class 0. A value of another class
+ *  takes a byte more, unless it has a dictionary or no object. */
 ZS_API ZS_MUST_CHECK int zs_store_put_class(struct zs_store *store,
                                             unsigned class_number,
                                             const void *data, size_t len,
@@ -238,6 +246,10 @@ ZS_API size_t zs_store_length(struct zs_store *store, zs_handle_t h);
  *  for one that repeats a pattern. A slot is that, rounded up to its class; and
  *  a value costs 4 bytes of handle and, where it has a slot, 4 more. */
 ZS_API size_t zs_store_stored_length(struct zs_store *store, zs_handle_t h);
+
+/** What a value costs of its tenant's limits (zspool/limits.h); 0 when its
+ *  header is damaged. */
+ZS_API uint64_t zs_store_cost(struct zs_store *store, zs_handle_t h);
 
 /* --- many at once: in a large store quicker than one by one, for the cache
  * misses of a group overlap --- */

@@ -151,6 +151,14 @@ static uint64_t os_now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void os_sleep_ns(uint64_t ns)
+{
+    struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u),
+                          .tv_nsec = (long)(ns % 1000000000u) };
+
+    (void)nanosleep(&t, NULL);
+}
+
 static uint64_t os_thread_cpu_ns(void)
 {
     struct timespec t;
@@ -243,6 +251,7 @@ struct zs_os zs_os = {
     .alloc = os_alloc,
     .free = free,
     .now_ns = os_now_ns,
+    .sleep_ns = os_sleep_ns,
     .thread_cpu_ns = os_thread_cpu_ns,
     .thread_switches = os_thread_switches,
     .thread_start = os_thread_start,

@@ -32,6 +32,7 @@ struct zs_os {
     void *(*alloc)(size_t bytes); /* zeroed; NULL on failure */
     void (*free)(void *p);
     uint64_t (*now_ns)(void);
+    void (*sleep_ns)(uint64_t ns); /* less, if a signal comes */
     /* Of the calling thread: processor time it has used, and how often the
      * processor was taken away from it. */
     uint64_t (*thread_cpu_ns)(void);

@@ -175,6 +175,17 @@ void zs_set_figures_ops(struct zs_arena *a, zs_page_type_t type,
     zs_lock_release(&a->figures_lock);
 }
 
+void zs_set_layer_figures(struct zs_arena *a, zs_page_type_t type,
+                          const struct zs_layer_figures *ops, void *ctx)
+{
+    struct zs_page_type *t = &a->types[type];
+
+    zs_lock_acquire(&a->figures_lock);
+    t->layer = ops;
+    t->layer_ctx = ctx;
+    zs_lock_release(&a->figures_lock);
+}
+
 void zs_set_compactor_stats(struct zs_arena *a,
                             void (*add)(void *ctx, struct zs_text *text,
                                         bool as_json),

@@ -41,6 +41,14 @@ void zs_histogram_add_metric(struct zs_text *t, const char *prefix,
                              const struct zs_label *labels,
                              const struct zs_histogram_figures *h);
 
+/* The name of the owner of a page type, or what stands for it. */
+#define ZS_OWNER_NAME_BYTES 32u
+void zs_name_owner_locked(const struct zs_arena *a, unsigned type, char *name);
+
+/* Whole members of the JSON object, each after a comma; whole metrics. */
+void zs_layers_add_json_locked(struct zs_text *t, struct zs_arena *a);
+void zs_layers_add_metrics_locked(struct zs_text *t, struct zs_arena *a);
+
 /* zs_compact_stats(), with figures_lock held. */
 void zs_compact_stats_locked(struct zs_arena *a, struct zs_compact_stats *out);
 

@@ -9,6 +9,8 @@
 #ifndef ZS_LIB_OWNER_OPS_H
 #define ZS_LIB_OWNER_OPS_H
 
+#include <limits.h>
+
 #include "page.h"
 
 /* What an owner's pages hold. */
@@ -105,6 +107,24 @@ struct zs_figures_ops {
 /* With NULL, withdraw: what it has counted stays with the arena. */
 void zs_set_figures_ops(struct zs_arena *a, zs_page_type_t type,
                         const struct zs_figures_ops *ops, void *ctx);
+
+/*
+ * What is built on an owner says about itself: a store on its pool. It has the
+ * owner's name, and parts: its tenants. Called as the above.
+ */
+#define ZS_WHOLE_LAYER UINT_MAX
+struct zs_layer_figures {
+    const char *kind; /* "store" */
+    const char *part; /* "tenant"; they are numbered from 0 */
+    unsigned n_parts;
+    const struct zs_figure *table; /* the same for all, and their parts */
+    size_t n;
+    /* Of a part, or ZS_WHOLE_LAYER. False: there is no such part now. */
+    bool (*read)(void *ctx, unsigned part, uint64_t *values);
+};
+/* At most one on an owner; with NULL, withdraw. */
+void zs_set_layer_figures(struct zs_arena *a, zs_page_type_t type,
+                          const struct zs_layer_figures *ops, void *ctx);
 
 /* Offer (or, with NULL, withdraw) the evacuation interface of a type. Waits
  * for a compaction pass in progress. */

@@ -48,15 +48,13 @@ static unsigned next_kind_locked(const struct zs_arena *a, unsigned i)
     return i;
 }
 
-#define OWNER_NAME_BYTES 32u
-
-static void name_owner_locked(const struct zs_arena *a, unsigned i, char *name)
+void zs_name_owner_locked(const struct zs_arena *a, unsigned i, char *name)
 {
     const struct zs_page_type *t = &a->types[i];
     const char *own = t->figures->name ? t->figures->name(t->figures_ctx) : "";
     struct zs_text text;
 
-    zs_text_init(&text, name, OWNER_NAME_BYTES);
+    zs_text_init(&text, name, ZS_OWNER_NAME_BYTES);
     if (*own != '\0') {
         zs_text_add(&text, "%s", own);
     } else {
@@ -83,9 +81,9 @@ static void add_owner_json(struct zs_text *t, struct zs_arena *a, unsigned i)
     const struct zs_page_type *type = &a->types[i];
     const struct zs_figures_ops *k = type->figures;
     uint64_t values[ZS_MOST_FIGURES];
-    char name[OWNER_NAME_BYTES];
+    char name[ZS_OWNER_NAME_BYTES];
 
-    name_owner_locked(a, i, name);
+    zs_name_owner_locked(a, i, name);
     type->figures->read(type->figures_ctx, values);
     zs_text_add(t, "{\"name\":");
     zs_text_add_quoted(t, name);
@@ -173,6 +171,7 @@ size_t zs_stats_json(struct zs_arena *a, char *buf, size_t size)
          i = next_kind_locked(a, i)) {
         add_kind_json(&t, a, i);
     }
+    zs_layers_add_json_locked(&t, a);
     add_types_json(&t, a);
     add_histograms_json(&t, a);
     if (a->compactor_stats) {
@@ -203,13 +202,13 @@ static void add_owner_sample(struct zs_text *t, struct zs_arena *a, unsigned i,
     const struct zs_page_type *type = &a->types[i];
     const struct zs_figures_ops *k = type->figures;
     uint64_t values[ZS_MOST_FIGURES];
-    char name[OWNER_NAME_BYTES];
+    char name[ZS_OWNER_NAME_BYTES];
     char prefix[OWNER_PREFIX_BYTES];
     struct zs_label labels[] = { { "arena", a->name },
                                  { k->kind, name },
                                  { NULL, NULL } };
 
-    name_owner_locked(a, i, name);
+    zs_name_owner_locked(a, i, name);
     prefix_of(k, prefix);
     type->figures->read(type->figures_ctx, values);
     zs_metric_add_sample(t, prefix, &k->table[figure], labels, values[figure]);
@@ -235,7 +234,7 @@ static void add_types_metric(struct zs_text *t, struct zs_arena *a)
     zs_metric_add_head(t, "zspool_", &type_pages);
     for (unsigned i = 1; i <= ZS_PAGE_TYPE_RETIRED; i++) {
         const char *name = zs_page_type_name(a, (zs_page_type_t)i);
-        char number[OWNER_NAME_BYTES];
+        char number[ZS_OWNER_NAME_BYTES];
         struct zs_label labels[] = { { "arena", a->name },
                                      { "type", name },
                                      { "number", number },
@@ -291,6 +290,7 @@ size_t zs_stats_prometheus(struct zs_arena *a, char *buf, size_t size)
          i = next_kind_locked(a, i)) {
         add_kind_metrics(&t, a, i);
     }
+    zs_layers_add_metrics_locked(&t, a);
     add_types_metric(&t, a);
     add_histogram_metrics(&t, a, labels);
     if (a->compactor_stats) {

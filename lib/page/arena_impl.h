@@ -19,6 +19,7 @@
 
 struct zs_evacuation_ops;
 struct zs_figures_ops;
+struct zs_layer_figures;
 struct zs_shrink_ops;
 struct zs_text;
 
@@ -40,6 +41,8 @@ struct zs_page_type {
     void *shrink_ctx;                           /* guarded by pass_lock */
     const struct zs_figures_ops *figures;       /* guarded by figures_lock */
     void *figures_ctx;                          /* guarded by figures_lock */
+    const struct zs_layer_figures *layer;       /* guarded by figures_lock */
+    void *layer_ctx;                            /* guarded by figures_lock */
     _Atomic uint64_t n_pages; /* relaxed; pages that are not FREE */
 };
 

@@ -4,8 +4,10 @@
  *
  * In the child the worker thread is not there; the next put that finds a class
  * ready starts another one. What it had claimed is nobody's: it changes a value
- * as work, so the change has been made, or not begun. Values with a dictionary are stored and counted as
- * one piece of work (store.c), so no count is less than the truth.
+ * as work, so the change has been made, or not begun. Values with a dictionary
+ * are stored and counted as one piece of work (store.c), so no count is less
+ * than the truth. What a put in the middle of it had taken of its tenant's limit
+ * stays taken.
  */
 #include "dict_work.h"
 #include "store_impl.h"
@@ -64,6 +66,7 @@ static void child(struct zs_fork_member *m)
 {
     struct zs_store *store = store_of(m);
 
+    zs_tenants_after_fork(&store->tenants);
     zs_worker_forget(&store->worker);
     zs_claims_forget(&store->recompress.map);
 }

@@ -7,13 +7,16 @@
 #include "pattern.h"
 #include "rcu.h"
 
-void zs_make_pattern(struct zs_store *store, uint64_t pattern, size_t len,
-                     struct zs_made *m)
+void zs_make_pattern(struct zs_store *store, struct zs_tenant *tenant,
+                     uint64_t pattern, size_t len, struct zs_made *m)
 {
-    int number = zs_patterns_number(&store->patterns, pattern, len);
+    int number =
+        zs_patterns_number(&store->patterns, pattern, len, tenant->number);
     struct zs_value v = zs_value_make(ZS_VALUE_PATTERN, len, ZS_PATTERN_BYTES);
 
     m->dict = NULL;
+    m->tenant = tenant;
+    m->taken = 0;
     m->change = (struct zs_store_stats){ 0 };
     if (number >= 0) {
         v.header = v.payload = 0;
@@ -22,6 +25,7 @@ void zs_make_pattern(struct zs_store *store, uint64_t pattern, size_t len,
         zs_stats_note(&m->change, &v, 0, 1);
         return;
     }
+    zs_value_set_tenant(&v, tenant->number);
     m->as = ZS_MADE_OBJECT;
     memcpy(m->pattern, &pattern, sizeof(m->pattern));
     zs_pack_payload(store, NULL, &v, m->pattern, &m->packed);
@@ -33,6 +37,8 @@ void zs_make_list(struct zs_store *store, const struct zs_parts *parts,
 {
     m->dict = NULL;
     m->as = ZS_MADE_PARTS;
+    m->tenant = parts->tenant;
+    m->taken = change->used_bytes;
     m->parts = *parts;
     m->change = *change;
     zs_pack_payload(store, NULL, &parts->value, parts->list, &m->packed);
@@ -68,37 +74,52 @@ static void dict_end(struct zs_store *store, const struct zs_made *m, int err)
     zs_read_unlock();
 }
 
-int zs_make(struct zs_store *store, unsigned class, const void *data,
+int zs_make(struct zs_store *store, struct zs_tenant *tenant, const void *data,
             size_t len, struct zs_made *m)
 {
     uint64_t pattern;
     int err;
 
     m->dict = NULL;
-    if (len > ZS_MAX_VALUE_BYTES || class >= ZS_DICT_CLASSES) {
+    m->tenant = tenant;
+    m->taken = 0;
+    if (len > ZS_MAX_VALUE_BYTES) {
         return -EINVAL;
     }
     if (zs_find_pattern(data, len, &pattern)) {
-        zs_make_pattern(store, pattern, len, m);
+        zs_make_pattern(store, tenant, pattern, len, m);
         return 0;
     }
     m->change = (struct zs_store_stats){ 0 };
     if (len > ZS_PART_BYTES) {
         struct zs_store_stats change = { 0 };
 
-        err = zs_parts_create(store, data, len, &m->parts, &change);
+        err = zs_parts_create(store, tenant, data, len, &m->parts, &change);
         if (err == 0) {
             zs_make_list(store, &m->parts, &change, m);
         }
         return err;
     }
     m->as = ZS_MADE_OBJECT;
-    dict_begin(store, class, data, len, m);
-    err = zs_pack(store, NULL, m->dict, data, len, &m->packed);
+    dict_begin(store, tenant->number, data, len, m);
+    err = zs_pack(store, NULL, tenant->number, m->dict, data, len, &m->packed);
     if (err == 0) {
         zs_stats_note(&m->change, &m->packed.value, m->packed.beside, 1);
     } else {
         dict_end(store, m, err);
+    }
+    return err;
+}
+
+int zs_made_take(struct zs_store *store, struct zs_made *m, uint64_t spare)
+{
+    uint64_t need = m->change.used_bytes - m->taken;
+    int err;
+
+    need = need > spare ? need - spare : 0;
+    err = zs_tenant_take(store, m->tenant, need);
+    if (err == 0) {
+        m->taken += need;
     }
     return err;
 }
@@ -119,18 +140,22 @@ void zs_made_end(struct zs_store *store, const struct zs_made *m, int err)
         break;
     }
     if (err == 0) {
-        zs_stats_commit(&store->counters, &m->change);
+        zs_tenant_commit(m->tenant, &m->change);
+    } else {
+        zs_tenant_give(store, m->tenant, m->taken);
     }
     dict_end(store, m, err);
 }
 
-int zs_made_create(struct zs_store *store, const struct zs_made *m,
-                   zs_handle_t *out)
+int zs_made_create(struct zs_store *store, struct zs_made *m, zs_handle_t *out)
 {
-    int err = m->as == ZS_MADE_BARE
+    int err = zs_made_take(store, m, 0);
+
+    if (err == 0) {
+        err = m->as == ZS_MADE_BARE
                   ? zs_bare_create(store->pool, m->number, out)
                   : zs_packed_create(store, &m->packed, out);
-
+    }
     zs_made_end(store, m, err);
     return err;
 }

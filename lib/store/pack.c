@@ -41,6 +41,7 @@ bool zs_pack_is_smaller(const struct zs_store *store,
         zs_value_make(ZS_VALUE_RAW, packed->length, packed->length);
     size_t beside = store->checksum_bytes;
 
+    zs_value_set_tenant(&raw, packed->tenant);
     return zs_obj_class_bytes(packed->header + packed->payload + beside) <
            zs_obj_class_bytes(raw.header + raw.payload + beside);
 }
@@ -109,9 +110,17 @@ void zs_pack_payload(const struct zs_store *store, const struct zs_mark *mark,
     p->beside = beside_bytes(store, mark);
 }
 
+static struct zs_value raw_value(unsigned tenant, size_t len)
+{
+    struct zs_value v = zs_value_make(ZS_VALUE_RAW, len, len);
+
+    zs_value_set_tenant(&v, tenant);
+    return v;
+}
+
 /* Compress to `payload`, with what comes of it in p->value. False in *shrank:
  * raw (S1). 0 or -ENOMEM. */
-static int try_compress(const struct zs_store *store,
+static int try_compress(const struct zs_store *store, unsigned tenant,
                         const struct zs_dict *dict, const void *data,
                         size_t len, unsigned char *payload, struct zs_packed *p,
                         bool *shrank)
@@ -131,6 +140,7 @@ static int try_compress(const struct zs_store *store,
     }
     if (err == 0 && n < len) {
         p->value = zs_value_make_how(0, number, len, n);
+        zs_value_set_tenant(&p->value, tenant);
         *shrank = zs_pack_is_smaller(store, &p->value);
     }
     return err;
@@ -138,7 +148,7 @@ static int try_compress(const struct zs_store *store,
 
 /* In the work buffer, which is taken. */
 static int pack_in_buffer(const struct zs_store *store,
-                          const struct zs_mark *mark,
+                          const struct zs_mark *mark, unsigned tenant,
                           const struct zs_dict *dict, const void *data,
                           size_t len, bool try, unsigned char *buffer,
                           struct zs_packed *p)
@@ -147,14 +157,15 @@ static int pack_in_buffer(const struct zs_store *store,
     bool shrank = false;
 
     if (try) {
-        int err = try_compress(store, dict, data, len, payload, p, &shrank);
+        int err =
+            try_compress(store, tenant, dict, data, len, payload, p, &shrank);
 
         if (err != 0) {
             return err;
         }
     }
     if (!shrank) {
-        p->value = zs_value_make(ZS_VALUE_RAW, len, len);
+        p->value = raw_value(tenant, len);
         if (len > ONE_PIECE_BYTES) {
             zs_thread_buffer_put();
             zs_pack_payload(store, mark, &p->value, data, p);
@@ -173,11 +184,12 @@ static int pack_in_buffer(const struct zs_store *store,
 static struct zs_noise *noise_of(struct zs_store *store, size_t len)
 {
     return len >= ZS_NOISE_MIN_BYTES && len >= store->codec->min_length
-               ? &store->counters.stripes[zs_thread_number()].noise
+               ? &store->tenants.first.counters.stripes[zs_thread_number()]
+                      .noise
                : NULL;
 }
 
-int zs_pack(struct zs_store *store, const struct zs_mark *mark,
+int zs_pack(struct zs_store *store, const struct zs_mark *mark, unsigned tenant,
             const struct zs_dict *dict, const void *data, size_t len,
             struct zs_packed *p)
 {
@@ -189,7 +201,7 @@ int zs_pack(struct zs_store *store, const struct zs_mark *mark,
     int err;
 
     if (!try && len > ONE_PIECE_BYTES) {
-        struct zs_value v = zs_value_make(ZS_VALUE_RAW, len, len);
+        struct zs_value v = raw_value(tenant, len);
 
         zs_pack_payload(store, mark, &v, data, p);
         return 0;
@@ -200,7 +212,7 @@ int zs_pack(struct zs_store *store, const struct zs_mark *mark,
     if (err != 0) {
         return err;
     }
-    err = pack_in_buffer(store, mark, dict, data, len, try, buffer, p);
+    err = pack_in_buffer(store, mark, tenant, dict, data, len, try, buffer, p);
     if (err != 0) {
         zs_thread_buffer_put();
     } else if (try && noise != NULL) {

@@ -33,11 +33,12 @@ struct zs_packed {
 };
 
 /*
- * Make an object of at most ZS_PART_BYTES. `mark`: of a part, or NULL. `dict`:
- * what to compress with, or NULL. Pieces may lead to `data`. 0, and then
+ * Make an object of at most ZS_PART_BYTES. `mark`: of a part, or NULL; a part's
+ * tenant is 0, for its value says it. `dict`: what to compress with, or NULL; a
+ * dictionary of the tenant's. Pieces may lead to `data`. 0, and then
  * zs_pack_end() after the last use; or -ENOMEM.
  */
-int zs_pack(struct zs_store *store, const struct zs_mark *mark,
+int zs_pack(struct zs_store *store, const struct zs_mark *mark, unsigned tenant,
             const struct zs_dict *dict, const void *data, size_t len,
             struct zs_packed *p);
 

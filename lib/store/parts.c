@@ -30,7 +30,8 @@ size_t zs_part_length(size_t length, size_t i)
 
 /* --- making --- */
 
-int zs_parts_begin(struct zs_store *store, size_t length, struct zs_parts *out)
+int zs_parts_begin(struct zs_store *store, struct zs_tenant *tenant,
+                   size_t length, struct zs_parts *out)
 {
     out->list = zs_os.alloc(zs_list_bytes(length));
     if (out->list == NULL) {
@@ -38,6 +39,8 @@ int zs_parts_begin(struct zs_store *store, size_t length, struct zs_parts *out)
     }
     out->value =
         zs_value_make(ZS_VALUE_IN_PARTS, length, zs_list_bytes(length));
+    out->tenant = tenant;
+    zs_value_set_tenant(&out->value, tenant->number);
     zs_put_le32(out->list, atomic_fetch_add_explicit(&store->next_parts, 1,
                                                      memory_order_relaxed));
     return 0;
@@ -63,14 +66,23 @@ void zs_parts_undo(struct zs_store *store, const struct zs_parts *parts,
 int zs_parts_add(struct zs_store *store, struct zs_parts *parts, size_t i,
                  const struct zs_packed *p, struct zs_store_stats *change)
 {
+    struct zs_store_stats cost = { 0 };
     zs_handle_t h;
+    int err;
+
+    zs_stats_note_part(&cost, &p->value, p->beside, 1);
+    err = zs_tenant_take(store, parts->tenant, cost.used_bytes);
+    if (err != 0) {
+        return err;
+    }
     /* Not by the thread's cache: who finds the handle sees the mark
      * (store_view.c). */
-    int err = zs_obj_create_from(store->pool, p->piece, p->n_pieces, &h);
-
+    err = zs_obj_create_from(store->pool, p->piece, p->n_pieces, &h);
     if (err == 0) {
         zs_put_le32(parts->list + 4 * (1 + i), h.raw);
         zs_stats_note_part(change, &p->value, p->beside, 1);
+    } else {
+        zs_tenant_give(store, parts->tenant, cost.used_bytes);
     }
     return err;
 }
@@ -81,7 +93,7 @@ static int create_part(struct zs_store *store, struct zs_parts *parts, size_t i,
 {
     struct zs_mark mark = zs_parts_mark(parts, i);
     struct zs_packed p;
-    int err = zs_pack(store, &mark, NULL, data, len, &p);
+    int err = zs_pack(store, &mark, 0, NULL, data, len, &p);
 
     if (err == 0) {
         err = zs_parts_add(store, parts, i, &p, change);
@@ -90,11 +102,12 @@ static int create_part(struct zs_store *store, struct zs_parts *parts, size_t i,
     return err;
 }
 
-int zs_parts_create(struct zs_store *store, const void *data, size_t len,
-                    struct zs_parts *out, struct zs_store_stats *change)
+int zs_parts_create(struct zs_store *store, struct zs_tenant *tenant,
+                    const void *data, size_t len, struct zs_parts *out,
+                    struct zs_store_stats *change)
 {
     size_t n = zs_n_parts(len);
-    int err = zs_parts_begin(store, len, out);
+    int err = zs_parts_begin(store, tenant, len, out);
 
     for (size_t i = 0; err == 0 && i < n; i++) {
         err = create_part(store, out, i,
@@ -102,6 +115,7 @@ int zs_parts_create(struct zs_store *store, const void *data, size_t len,
                           zs_part_length(len, i), change);
         if (err != 0) {
             zs_parts_undo(store, out, i);
+            zs_tenant_give(store, tenant, change->used_bytes);
             zs_parts_end(out);
         }
     }

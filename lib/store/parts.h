@@ -23,27 +23,33 @@
 
 /* The list of new parts, on its way to become an object. */
 struct zs_parts {
+    struct zs_tenant *tenant;
     struct zs_value value;
     unsigned char *list; /* value.payload bytes */
 };
 
-/* Make the parts of a value: all of them or, on error, none. What they cost is
- * added to *change. 0, and then zs_parts_end(); or as zs_malloc(). */
-int zs_parts_create(struct zs_store *store, const void *data, size_t len,
-                    struct zs_parts *out, struct zs_store_stats *change);
+/* Make the parts of a tenant's value: all of them or, on error, none. What they
+ * count is added to *change, which was zero; their cost is taken. 0, and then
+ * zs_parts_end(); or as zs_malloc(), or -ENOSPC. */
+int zs_parts_create(struct zs_store *store, struct zs_tenant *tenant,
+                    const void *data, size_t len, struct zs_parts *out,
+                    struct zs_store_stats *change);
 /* A list without parts yet. 0 or -ENOMEM. */
-int zs_parts_begin(struct zs_store *store, size_t length, struct zs_parts *out);
+int zs_parts_begin(struct zs_store *store, struct zs_tenant *tenant,
+                   size_t length, struct zs_parts *out);
 void zs_parts_end(const struct zs_parts *parts);
 
 /* The mark of part i. */
 struct zs_mark zs_parts_mark(const struct zs_parts *parts, size_t i);
 /* Bytes of the value that part i is to hold. */
 size_t zs_part_length(size_t length, size_t i);
-/* Put part i into the pool and into the list. Errors as zs_malloc(). */
+/* Take what part i costs, put it into the pool and into the list. Errors as
+ * zs_malloc(), and -ENOSPC. */
 int zs_parts_add(struct zs_store *store, struct zs_parts *parts, size_t i,
                  const struct zs_packed *p, struct zs_store_stats *change);
 
-/* Let the first n parts of a list go, which is not that of a value. */
+/* Let the first n parts of a list go, which is not that of a value. What they
+ * cost is for the caller to give back. */
 void zs_parts_undo(struct zs_store *store, const struct zs_parts *parts,
                    size_t n);
 

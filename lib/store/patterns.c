@@ -53,50 +53,58 @@ static struct zs_pattern_table *make_table(struct zs_patterns *p)
     return none;
 }
 
-static unsigned place_of(uint64_t bytes, uint32_t length)
+static unsigned place_of(const struct zs_pattern *p)
 {
-    uint64_t x = (bytes ^ length) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t x =
+        (p->bytes ^ p->length ^ p->tenant) * UINT64_C(0x9e3779b97f4a7c15);
 
     return (unsigned)(x >> 32) % ZS_PATTERN_INDEX;
 }
 
-/* The number, or -1, and then *at is where it belongs in the index. */
-static int look_up(const struct zs_pattern_table *t, uint64_t bytes,
-                   uint32_t length, unsigned *at)
+static bool is_same(const struct zs_pattern *a, const struct zs_pattern *b)
 {
-    for (*at = place_of(bytes, length);; *at = (*at + 1) % ZS_PATTERN_INDEX) {
+    return a->bytes == b->bytes && a->length == b->length &&
+           a->tenant == b->tenant;
+}
+
+/* The number, or -1, and then *at is where it belongs in the index. */
+static int look_up(const struct zs_pattern_table *t,
+                   const struct zs_pattern *pattern, unsigned *at)
+{
+    for (*at = place_of(pattern);; *at = (*at + 1) % ZS_PATTERN_INDEX) {
         /* acquire: pairs with add_locked(); the entry is there (P2) */
         unsigned i = atomic_load_explicit(&t->index[*at], memory_order_acquire);
 
         if (i == 0) {
             return -1;
         }
-        if (t->entries[i - 1].bytes == bytes &&
-            t->entries[i - 1].length == length) {
+        if (is_same(&t->entries[i - 1], pattern)) {
             return (int)(i - 1);
         }
     }
 }
 
 static int add_locked(struct zs_patterns *p, struct zs_pattern_table *t,
-                      uint64_t bytes, uint32_t length)
+                      const struct zs_pattern *pattern)
 {
     unsigned at;
-    int number = look_up(t, bytes, length, &at);
+    int number = look_up(t, pattern, &at);
 
     ZS_ASSERT_HELD(&p->lock);
     if (number >= 0 || p->n_patterns == ZS_BARE_NUMBERS) {
         return number;
     }
     number = (int)p->n_patterns++;
-    t->entries[number] = (struct zs_pattern){ bytes, length };
+    t->entries[number] = *pattern;
     atomic_store_explicit(&t->index[at], (uint16_t)(number + 1),
                           memory_order_release);
     return number;
 }
 
-int zs_patterns_number(struct zs_patterns *p, uint64_t bytes, size_t length)
+int zs_patterns_number(struct zs_patterns *p, uint64_t bytes, size_t length,
+                       unsigned tenant)
 {
+    const struct zs_pattern pattern = { bytes, (uint32_t)length, tenant };
     struct zs_pattern_table *t = table_of(p);
     unsigned at;
     int number;
@@ -107,10 +115,10 @@ int zs_patterns_number(struct zs_patterns *p, uint64_t bytes, size_t length)
     if (t == NULL) {
         return -1;
     }
-    number = look_up(t, bytes, (uint32_t)length, &at);
+    number = look_up(t, &pattern, &at);
     if (number < 0) {
         zs_lock_acquire(&p->lock);
-        number = add_locked(p, t, bytes, (uint32_t)length);
+        number = add_locked(p, t, &pattern);
         zs_lock_release(&p->lock);
     }
     return number;

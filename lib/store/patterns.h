@@ -3,7 +3,8 @@
  * patterns.h - the patterns of a store's values that have no object.
  *
  * Words
- *   pattern  eight bytes and the length of the value that repeats them
+ *   pattern  eight bytes, the length of the value that repeats them, and its
+ *            tenant
  *   number   of a pattern in its store: what a bare handle keeps
  *            (lib/zspage/for_store.h)
  *
@@ -36,6 +37,7 @@
 struct zs_pattern {
     uint64_t bytes;
     uint32_t length;
+    uint32_t tenant;
 };
 
 struct zs_pattern_table {
@@ -55,7 +57,8 @@ void zs_patterns_destroy(struct zs_patterns *p);
 
 /* The number of a pattern, which gets one if it has none. -1: the table is
  * full, or there is no memory for one. */
-int zs_patterns_number(struct zs_patterns *p, uint64_t bytes, size_t length);
+int zs_patterns_number(struct zs_patterns *p, uint64_t bytes, size_t length,
+                       unsigned tenant);
 
 /* The pattern with a number that zs_patterns_number() has returned. */
 const struct zs_pattern *zs_patterns_get(const struct zs_patterns *p,

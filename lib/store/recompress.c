@@ -30,6 +30,7 @@
 struct job {
     struct zs_store *store;
     zs_handle_t h;
+    struct zs_tenant *tenant; /* whose value it is */
     struct zs_value old;
     size_t old_class; /* bytes */
     unsigned char *plain;
@@ -76,6 +77,10 @@ static bool read_plain(struct job *j)
 
     if (ok) {
         j->old = r.value;
+        j->tenant = zs_tenant_of(store, &r.value);
+        ok = j->tenant != NULL;
+    }
+    if (ok) {
         j->old_class = class_bytes(store, &r.value);
         j->plain = zs_os.alloc(r.value.length);
         ok = j->plain != NULL &&
@@ -106,6 +111,9 @@ static void consider(struct job *j, const struct zs_codec_ops *codec, int level,
         return;
     }
     v = zs_value_make_how(codec_number, dict_number, len, n);
+    if (dict_number == 0) { /* else the dictionary is the tenant's */
+        zs_value_set_tenant(&v, j->tenant->number);
+    }
     bytes = class_bytes(j->store, &v);
     /* Where they are equal, the store's own codec is the quicker one. */
     if (!j->has_best || bytes < j->best_class ||
@@ -134,7 +142,7 @@ static const struct zs_dict *current_dict(const struct job *j, bool *retired)
     if (j->old.dictionary != 0) {
         has = zs_dicts_find(d, j->old.dictionary);
     }
-    now = zs_dicts_current(d, has != NULL ? has->class : 0);
+    now = zs_dicts_current(d, has != NULL ? has->class : j->tenant->number);
     *retired = has != NULL && has != now;
     return now;
 }
@@ -159,7 +167,8 @@ static void note_switched(struct job *j, bool retired, size_t beside)
 
     zs_stats_note(&change, &j->best, beside, 1);
     zs_stats_note(&change, &j->old, beside, -1);
-    zs_stats_commit(&j->store->counters, &change);
+    zs_tenant_commit(j->tenant, &change);
+    zs_tenant_give(j->store, j->tenant, 0 - change.used_bytes); /* not less */
     COUNT(r, n_accepted, 1);
     COUNT(r, saved_bytes, j->old_class - j->best_class);
     COUNT(r, n_raw_accepted, j->old.kind == ZS_VALUE_RAW);

@@ -27,8 +27,8 @@
  *   exists, but for the lists of values in parts.
  *
  * Not done
- *   What a value with a damaged header had added to the byte counters is not
- *   known any more and stays in them.
+ *   What a value with a damaged header had added to the byte counters and to
+ *   its tenant's is not known any more and stays in them.
  */
 #include "zspool/store.h"
 
@@ -105,20 +105,27 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
     if (err != 0) {
         goto undo_recompress;
     }
+    err = zs_tenants_init(&store->tenants, &cfg->eviction,
+                          zs_pool_arena(store->pool));
+    if (err != 0) {
+        goto undo_dicts;
+    }
     zs_patterns_init(&store->patterns, zs_pool_arena(store->pool));
     store->fork.how = &zs_store_fork_ops;
     err = zs_fork_join(&store->fork);
     if (err != 0) {
-        goto undo_dicts;
+        goto undo_patterns;
     }
+    zs_tenants_show(store);
     if (cfg->recompress.on && !cfg->recompress.no_thread) {
         zs_worker_poke(&store->worker);
     }
     *out = store;
     return 0;
 
-undo_dicts:
+undo_patterns:
     zs_patterns_destroy(&store->patterns);
+undo_dicts:
     zs_dict_work_destroy(store->dicts);
 undo_recompress:
     zs_worker_destroy(&store->worker);
@@ -136,9 +143,11 @@ void zs_store_destroy(struct zs_store *store)
 {
     if (store != NULL) {
         zs_fork_leave(&store->fork);
+        zs_tenants_hide(store);
         zs_worker_destroy(&store->worker);
         zs_dict_work_destroy(store->dicts);
         zs_recompress_destroy(store);
+        zs_tenants_destroy(&store->tenants);
         zs_patterns_destroy(&store->patterns);
         zs_pool_destroy(store->pool);
         zs_codec_put(store->codec);
@@ -157,6 +166,16 @@ int zs_store_put(struct zs_store *store, const void *data, size_t len,
     return zs_store_put_class(store, 0, data, len, out);
 }
 
+/* Nothing is begun yet: the embedder may be asked for victims. */
+static int make(struct zs_store *store, unsigned tenant, const void *data,
+                size_t len, struct zs_made *m)
+{
+    struct zs_tenant *t;
+    int err = zs_tenant_admit(store, tenant, &t);
+
+    return err != 0 ? err : zs_make(store, t, data, len, m);
+}
+
 int zs_store_put_class(struct zs_store *store, unsigned class, const void *data,
                        size_t len, zs_handle_t *out)
 {
@@ -164,7 +183,7 @@ int zs_store_put_class(struct zs_store *store, unsigned class, const void *data,
     int err;
 
     zs_limit_refused = false;
-    err = zs_make(store, class, data, len, &m);
+    err = make(store, class, data, len, &m);
     if (err == 0 && m.dict != NULL) { /* stored and counted: fork_store.c */
         zs_work_begin();
         err = zs_made_create(store, &m, out);
@@ -185,19 +204,47 @@ static void drop_dict(struct zs_store *store, unsigned number)
     }
 }
 
-/* Note that a value goes, in its read section. */
-static void note_going(struct zs_store *store, const struct zs_reading *r,
-                       int damaged, struct zs_store_stats *change)
+/* A value that goes. */
+struct going {
+    struct zs_reading r; /* of the old value; open */
+    bool is_damaged;
+    struct zs_tenant *tenant;
+    struct zs_store_stats change; /* to the tenant's */
+};
+
+/* Open its read section, and find out what it is. */
+static void going_begin(struct zs_store *store, zs_handle_t h, struct going *g)
 {
-    if (damaged) {
-        change->n_values--; /* see "Not done" */
+    g->change = (struct zs_store_stats){ 0 };
+    g->tenant = zs_reading_begin(store, h, &g->r) == 0
+                    ? zs_tenant_of(store, &g->r.value)
+                    : NULL;
+    g->is_damaged = g->tenant == NULL;
+    if (g->is_damaged) {
+        g->tenant = &store->tenants.first;
+        g->change.n_values--; /* see "Not done" */
         return;
     }
-    zs_stats_note(change, &r->value,
-                  r->object != NULL ? store->checksum_bytes : 0, -1);
-    if (r->value.kind == ZS_VALUE_IN_PARTS) {
-        zs_parts_note(store, r, change, -1);
+    zs_stats_note(&g->change, &g->r.value,
+                  g->r.object != NULL ? store->checksum_bytes : 0, -1);
+    if (g->r.value.kind == ZS_VALUE_IN_PARTS) {
+        zs_parts_note(store, &g->r, &g->change, -1);
     }
+}
+
+static void free_parts(struct zs_store *store, const struct going *g,
+                       bool deferred)
+{
+    if (!g->is_damaged && g->r.value.kind == ZS_VALUE_IN_PARTS) {
+        zs_parts_free(store, &g->r, deferred);
+    }
+}
+
+/* No new reader can find it. */
+static void gone(struct zs_store *store, const struct going *g)
+{
+    drop_dict(store, g->is_damaged ? 0 : g->r.value.dictionary);
+    zs_tenant_commit(g->tenant, &g->change);
 }
 
 int zs_store_replace(struct zs_store *store, zs_handle_t h, const void *data,
@@ -206,34 +253,58 @@ int zs_store_replace(struct zs_store *store, zs_handle_t h, const void *data,
     return zs_store_replace_class(store, 0, h, data, len);
 }
 
+/* What was taken for the new value, and what the old one has cost, but for what
+ * the new one costs. */
+static void settle(struct zs_store *store, const struct zs_made *m,
+                   struct zs_tenant *old_tenant, uint64_t old_cost)
+{
+    if (old_tenant == m->tenant) {
+        zs_tenant_give(store, old_tenant,
+                       m->taken + old_cost - m->change.used_bytes);
+    } else {
+        zs_tenant_give(store, old_tenant, old_cost);
+    }
+}
+
+static int switch_to(struct zs_store *store, struct zs_made *m, zs_handle_t h,
+                     const struct going *old)
+{
+    uint64_t cost = 0 - old->change.used_bytes;
+    int err = zs_made_take(store, m, old->tenant == m->tenant ? cost : 0);
+
+    if (err != 0) {
+        return err;
+    }
+    if (m->as == ZS_MADE_BARE) {
+        zs_bare_replace(store->pool, h, m->number);
+    } else {
+        err = zs_packed_replace(store, &m->packed, h);
+    }
+    if (err == 0) {
+        free_parts(store, old, true);
+        gone(store, old);
+        settle(store, m, old->tenant, cost);
+    }
+    return err;
+}
+
 int zs_store_replace_class(struct zs_store *store, unsigned class,
                            zs_handle_t h, const void *data, size_t len)
 {
-    struct zs_reading old;
+    struct going old;
     struct zs_made m;
-    int err, damaged;
+    int err;
 
     zs_limit_refused = false;
-    err = zs_make(store, class, data, len, &m);
+    err = make(store, class, data, len, &m);
     if (err != 0) {
         return zs_store_error(err);
     }
     zs_work_begin(); /* as in a put */
     /* What the old value is, it stays for this section: C1 in cold_map.h. */
     zs_change_begin(&store->recompress.map, h.raw);
-    damaged = zs_reading_begin(store, h, &old);
-    if (m.as == ZS_MADE_BARE) {
-        zs_bare_replace(store->pool, h, m.number);
-    } else {
-        err = zs_packed_replace(store, &m.packed, h);
-    }
-    if (err == 0) {
-        note_going(store, &old, damaged, &m.change);
-        drop_dict(store, damaged ? 0 : old.value.dictionary);
-        if (!damaged && old.value.kind == ZS_VALUE_IN_PARTS) {
-            zs_parts_free(store, &old, true);
-        }
-    }
+    going_begin(store, h, &old);
+    err = switch_to(store, &m, h, &old);
     zs_reading_end(store);
     zs_change_end(&store->recompress.map);
     zs_made_end(store, &m, err);
@@ -243,28 +314,23 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
 
 void zs_store_delete(struct zs_store *store, zs_handle_t h)
 {
-    struct zs_store_stats change = { 0 };
-    struct zs_reading r;
-    int damaged;
+    struct going old;
 
     zs_change_begin(&store->recompress.map, h.raw);
-    damaged = zs_reading_begin(store, h, &r);
-    note_going(store, &r, damaged, &change);
-    if (!damaged && r.value.kind == ZS_VALUE_IN_PARTS) {
-        zs_parts_free(store, &r, false);
-    }
+    going_begin(store, h, &old);
+    free_parts(store, &old, false);
     zs_reading_end(store);
-    if (r.object == NULL) {
+    if (old.r.object == NULL) {
         zs_bare_free(store->pool, h);
     } else {
         zs_free(store->pool, h);
     }
     zs_change_end(&store->recompress.map);
-    drop_dict(store, damaged ? 0 : r.value.dictionary);
-    zs_stats_commit(&store->counters, &change);
+    gone(store, &old);
+    zs_tenant_give(store, old.tenant, 0 - old.change.used_bytes);
 }
 
 void zs_store_stats(struct zs_store *store, struct zs_store_stats *out)
 {
-    zs_stats_sum(&store->counters, out);
+    zs_tenants_sum(store, out);
 }

@@ -258,7 +258,7 @@ static int pack_part(struct zs_store *store, const struct message *m,
     int err;
 
     if (part->kind == ZS_STORED_RAW) {
-        return zs_pack(store, mark, NULL, part->payload, part->length, p);
+        return zs_pack(store, mark, 0, NULL, part->payload, part->length, p);
     }
     err = decompress(m, part, plain);
     if (err != 0) {
@@ -266,7 +266,7 @@ static int pack_part(struct zs_store *store, const struct message *m,
     }
     v = zs_value_make(ZS_VALUE_COMPRESSED, part->length, part->bytes);
     if (m->codec != store->codec || !zs_pack_is_smaller(store, &v)) {
-        return zs_pack(store, mark, NULL, plain, part->length, p);
+        return zs_pack(store, mark, 0, NULL, plain, part->length, p);
     }
     zs_pack_payload(store, mark, &v, part->payload, p);
     return 0;
@@ -299,6 +299,7 @@ static int make_parts(struct zs_store *store, struct message *m,
     }
     if (err != 0) {
         zs_parts_undo(store, parts, i - 1);
+        zs_tenant_give(store, parts->tenant, change->used_bytes);
     }
     return err;
 }
@@ -314,7 +315,7 @@ static int import_parts(struct zs_store *store, struct message *m,
     if (m->n_parts != zs_n_parts(m->length)) {
         return -EBADMSG;
     }
-    err = zs_parts_begin(store, m->length, &parts);
+    err = zs_parts_begin(store, &store->tenants.first, m->length, &parts);
     if (err != 0) {
         return err;
     }
@@ -330,7 +331,8 @@ static int import_parts(struct zs_store *store, struct message *m,
 static int import_one(struct zs_store *store, struct message *m,
                       unsigned char *plain, zs_handle_t *out)
 {
-    struct zs_made made = { .as = ZS_MADE_OBJECT };
+    struct zs_made made = { .as = ZS_MADE_OBJECT,
+                            .tenant = &store->tenants.first };
     struct part part;
     int err = read_part(m, m->length, &part);
 
@@ -338,7 +340,8 @@ static int import_one(struct zs_store *store, struct message *m,
         err = -EBADMSG;
     }
     if (err == 0 && part.kind == ZS_STORED_PATTERN) {
-        zs_make_pattern(store, zs_load_pattern(part.payload), m->length, &made);
+        zs_make_pattern(store, &store->tenants.first,
+                        zs_load_pattern(part.payload), m->length, &made);
     } else if (err == 0) {
         err = pack_part(store, m, &part, NULL, plain, &made.packed);
         if (err == 0) {
@@ -371,12 +374,17 @@ static int import(struct zs_store *store, struct message *m, zs_handle_t *out)
 int zs_store_import(struct zs_store *store, const void *bytes, size_t len,
                     zs_handle_t *out)
 {
+    struct zs_tenant *first;
     struct message m;
     int err = read_head(bytes, len, &m);
 
     if (err == 0) {
         zs_limit_refused = false;
-        err = zs_store_error(import(store, &m, out));
+        err = zs_tenant_admit(store, 0, &first);
+        if (err == 0) {
+            err = import(store, &m, out);
+        }
+        err = zs_store_error(err);
         zs_codec_put(m.codec);
     }
     return err;

@@ -112,17 +112,31 @@ size_t zs_store_length(struct zs_store *store, zs_handle_t h)
     return err == 0 ? r.value.length : 0;
 }
 
-size_t zs_store_stored_length(struct zs_store *store, zs_handle_t h)
+/* What a value counts in the statistics; nothing, if it is damaged. */
+static struct zs_store_stats count_of(struct zs_store *store, zs_handle_t h)
 {
     struct zs_store_stats s = { 0 };
     struct zs_reading r;
 
-    if (zs_reading_begin(store, h, &r) == 0 && r.object != NULL) {
-        zs_stats_note(&s, &r.value, store->checksum_bytes, 1);
+    if (zs_reading_begin(store, h, &r) == 0) {
+        zs_stats_note(&s, &r.value,
+                      r.object != NULL ? store->checksum_bytes : 0, 1);
         if (r.value.kind == ZS_VALUE_IN_PARTS) {
             zs_parts_note(store, &r, &s, 1);
         }
     }
     zs_reading_end(store);
+    return s;
+}
+
+size_t zs_store_stored_length(struct zs_store *store, zs_handle_t h)
+{
+    struct zs_store_stats s = count_of(store, h);
+
     return s.stored_bytes + s.header_bytes;
+}
+
+uint64_t zs_store_cost(struct zs_store *store, zs_handle_t h)
+{
+    return count_of(store, h).used_bytes;
 }

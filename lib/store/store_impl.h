@@ -11,6 +11,7 @@
  *   unpack.c        and back
  *   parts.c         values above ZS_PART_BYTES
  *   patterns.c      values without an object
+ *   tenants.c       what each tenant holds, and how much it may
  *   store_dict.c    what the store's header says of dictionaries
  *   dict_*.c        dictionaries: sampling, training, use, end
  *   recompress.c    cold values
@@ -28,6 +29,7 @@
 #include "patterns.h"
 #include "recompress.h"
 #include "store_stats.h"
+#include "tenants.h"
 #include "zspool/store.h"
 
 struct zs_store {
@@ -41,8 +43,8 @@ struct zs_store {
     struct zs_recompress recompress; /* all zero: off */
     struct zs_worker worker;         /* for both */
     struct zs_patterns patterns;
+    struct zs_tenants tenants;
     struct zs_fork_member fork;
-    struct zs_store_counters counters;
 };
 
 extern const struct zs_fork_ops zs_store_fork_ops; /* fork_store.c */

@@ -14,6 +14,7 @@ void zs_stats_note(struct zs_store_stats *change, const struct zs_value *v,
     change->raw_bytes += one * v->length;
     change->stored_bytes += is_list ? 0 : one * v->payload;
     change->header_bytes += one * (v->header + beside);
+    change->used_bytes += one * zs_object_cost(v->header + v->payload + beside);
     if (is_list) {
         change->n_in_parts += one;
         change->header_bytes += one * v->payload;
@@ -33,6 +34,8 @@ void zs_stats_note_part(struct zs_store_stats *change,
 
     change->stored_bytes += one * part->payload;
     change->header_bytes += one * (part->header + beside);
+    change->used_bytes +=
+        one * zs_object_cost(part->header + part->payload + beside);
 }
 
 static void add(_Atomic uint64_t *counter, uint64_t change, bool is_own)

@@ -15,17 +15,30 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "for_store.h"
 #include "noise.h"
 #include "thread_ctx.h"
 #include "value_header.h"
 #include "zspool/store.h"
+
+/* What an object costs, and a value without one: slot, handle, side entry. */
+#define ZS_HANDLE_BYTES 4u
+#define ZS_SIDE_ENTRY_BYTES 4u
+
+static inline uint64_t zs_object_cost(size_t bytes)
+{
+    return bytes == 0 ? ZS_HANDLE_BYTES
+                      : zs_obj_class_bytes(bytes) + ZS_HANDLE_BYTES +
+                            ZS_SIDE_ENTRY_BYTES;
+}
 
 struct zs_stats_stripe {
 #define ZS_STORE_COUNTER_(name, text) _Atomic uint64_t name;
     ZS_STORE_STATS(ZS_STORE_COUNTER_)
 #undef ZS_STORE_COUNTER_
     struct zs_noise noise;
-    char apart[64]; /* so that no two stripes share a cache line */
+    _Atomic uint64_t reserve; /* tenants.h */
+    char apart[64];           /* so that no two stripes share a cache line */
 };
 
 struct zs_store_counters {

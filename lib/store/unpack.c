@@ -42,8 +42,9 @@ static void be_pattern(const struct zs_store *store, unsigned number,
 {
     const struct zs_pattern *p = zs_patterns_get(&store->patterns, number);
 
-    r->value =
-        (struct zs_value){ .kind = ZS_VALUE_PATTERN, .length = p->length };
+    r->value = (struct zs_value){ .kind = ZS_VALUE_PATTERN,
+                                  .tenant = (uint8_t)p->tenant,
+                                  .length = p->length };
     r->pattern = p->bytes;
     r->payload = NULL;
 }

@@ -5,7 +5,7 @@
  * The forms and their bits are drawn in value_header.h. Each form has one
  * encoder and one decoder here. Decoding trusts nothing: every decoder first
  * asks whether the bytes it wants are there, and what comes out must keep V1
- * to V6 and fit the object.
+ * to V7 (which is for decode_of_tenant()) and fit the object.
  */
 #include "value_header.h"
 
@@ -24,6 +24,7 @@
 #define BITS_SHORT 0x08u /* and three of a dictionary's number, minus 1 */
 #define BITS_PATTERN 0x10u
 #define BITS_IN_PARTS 0x20u
+#define BITS_TENANT 0x30u /* and its number: above ZS_MARK_BYTE */
 #define BITS_RAW 0x40u
 #define BITS_COMPRESSED 0x80u
 #define BITS_HOW 0xc0u
@@ -106,7 +107,7 @@ static size_t compressed_header_bytes(const struct zs_value *v)
     return 1 + bytes_for(v->length) + bytes_for(v->payload);
 }
 
-static size_t header_bytes(const struct zs_value *v)
+static size_t plain_header_bytes(const struct zs_value *v)
 {
     switch (v->kind) {
     case ZS_VALUE_COMPRESSED:
@@ -121,6 +122,11 @@ static size_t header_bytes(const struct zs_value *v)
         break;
     }
     return 1 + bytes_for(v->length);
+}
+
+static size_t header_bytes(const struct zs_value *v)
+{
+    return (v->tenant != 0) + plain_header_bytes(v);
 }
 
 struct zs_value zs_value_make(enum zs_value_kind kind, size_t length,
@@ -148,6 +154,15 @@ struct zs_value zs_value_make_how(unsigned codec, unsigned dictionary,
     ZS_ASSERT(keeps_equations(&v));
     v.header = header_bytes(&v);
     return v;
+}
+
+void zs_value_set_other_tenant_(struct zs_value *v, unsigned tenant)
+{
+    ZS_ASSERT(tenant < ZS_TENANTS);
+    if (v->dictionary == 0) {
+        v->tenant = (uint8_t)tenant;
+        v->header = header_bytes(v);
+    }
 }
 
 /* --- encoding --- */
@@ -215,6 +230,9 @@ static void encode_raw(const struct zs_value *v, unsigned char *out)
 
 void zs_value_header_encode(const struct zs_value *v, unsigned char *out)
 {
+    if (v->tenant != 0) {
+        *out++ = (unsigned char)(BITS_TENANT | v->tenant);
+    }
     switch (v->kind) {
     case ZS_VALUE_COMPRESSED:
         encode_compressed(v, out);
@@ -262,8 +280,8 @@ static bool decode_lengths(unsigned first, const unsigned char *rest,
     return left >= n + m;
 }
 
-static bool decode_compressed(const unsigned char *object, size_t room,
-                              struct zs_value *v)
+static inline __attribute__((always_inline)) bool
+decode_compressed(const unsigned char *object, size_t room, struct zs_value *v)
 {
     unsigned first = object[0];
     size_t at = 1;
@@ -295,8 +313,8 @@ static bool decode_long(const unsigned char *object, size_t room,
     return true;
 }
 
-static bool decode_raw(const unsigned char *object, size_t room,
-                       struct zs_value *v)
+static inline __attribute__((always_inline)) bool
+decode_raw(const unsigned char *object, size_t room, struct zs_value *v)
 {
     unsigned first = object[0];
     bool is_whole = true;
@@ -329,12 +347,10 @@ static bool decode_short(const unsigned char *object, size_t room,
     return true;
 }
 
-static bool decode_seldom(const unsigned char *object, size_t room,
-                          struct zs_value *v)
+static inline __attribute__((always_inline)) bool
+decode_without_codec(const unsigned char *object, size_t room,
+                     struct zs_value *v)
 {
-    if ((object[0] & ~7u) == BITS_SHORT) {
-        return decode_short(object, room, v);
-    }
     switch (object[0] & ~3u) {
     case BITS_PATTERN:
         v->kind = ZS_VALUE_PATTERN;
@@ -350,6 +366,35 @@ static bool decode_seldom(const unsigned char *object, size_t room,
     default:
         return false;
     }
+}
+
+/* Apart: the others are compiled in where they are for all values. */
+static __attribute__((noinline)) bool
+decode_of_tenant(const unsigned char *object, size_t room, struct zs_value *v)
+{
+    const unsigned char *rest = object + 1;
+
+    v->tenant = object[0] & 0xfu;
+    v->header = 1;
+    if (room < 2) {
+        return false;
+    }
+    if (rest[0] >= BITS_COMPRESSED) {
+        return decode_compressed(rest, room - 1, v) &&
+               v->dictionary == 0; /* V7 */
+    }
+    return rest[0] >= BITS_RAW ? decode_raw(rest, room - 1, v)
+                               : decode_without_codec(rest, room - 1, v);
+}
+
+static bool decode_seldom(const unsigned char *object, size_t room,
+                          struct zs_value *v)
+{
+    if ((object[0] & ~7u) == BITS_SHORT) {
+        return decode_short(object, room, v);
+    }
+    return object[0] > ZS_MARK_BYTE ? decode_of_tenant(object, room, v)
+                                    : decode_without_codec(object, room, v);
 }
 
 /* Were lengths in whole bytes written with as few as can be? */
@@ -389,7 +434,7 @@ int zs_value_header_decode(const unsigned char *object, size_t room,
     if (!is_whole || !keeps_equations(&v)) {
         return -EBADMSG;
     }
-    v.header = header_bytes(&v);
+    v.header += plain_header_bytes(&v); /* to what a tenant takes */
     /* What is not as it would have been encoded was not. */
     if (v.header > room || v.payload > room - v.header ||
         !is_shortest(&v, object)) {

@@ -7,6 +7,7 @@
  *         codec without a dictionary: a number of a codec and of a dictionary
  *   part  one of the pieces that a value above ZS_PART_BYTES is kept in
  *   mark  what stands before the header of a part, and names its value
+ *   tenant  whose value it is: a number, 0 where nobody says another one
  *
  * The header carries both lengths exactly: an object's class size says nothing
  * about its value, and may change when the object is moved.
@@ -17,6 +18,7 @@
  *   000100nn      n+1 bytes       pattern      any; payload is the pattern
  *   001000nn      n+1 bytes       in parts     any; payload is the list
  *   00110000      6 bytes                      a part's mark, no value
+ *   0011tttt      any of the other forms       of tenant tttt, not 0
  *   010lllll                      raw          0..31
  *   0110llll      l8              raw          32..4127, minus 32
  *   011100nn      n+1 bytes       raw          any
@@ -30,7 +32,8 @@
  *
  * A value has one form only, the shortest. So a compressed page costs 2 bytes,
  * with a dictionary 3; a compressed line below 1 KiB 3, with a dictionary 3 or
- * 4; a raw page 2.
+ * 4; a raw page 2. A tenant's value is one byte more, but where a dictionary
+ * says whose it is, for each is of one tenant.
  */
 #ifndef ZS_LIB_VALUE_HEADER_H
 #define ZS_LIB_VALUE_HEADER_H
@@ -38,7 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ZS_VALUE_HEADER_MAX_BYTES 8u
+#define ZS_VALUE_HEADER_MAX_BYTES 9u
 
 /* A longer value is kept in parts of so many bytes, the last one shorter. A
  * part that does not shrink fits 64 pages with mark, header and checksum; so
@@ -66,11 +69,13 @@ enum zs_value_kind {
  *   V4  in parts    payload == zs_list_bytes(length), length > ZS_PART_BYTES
  *   V5  length <= ZS_MAX_VALUE_BYTES
  *   V6  codec and dictionary are 0 but for compressed ones
+ *   V7  with a dictionary the tenant is 0 here, and the dictionary's in truth
  */
 struct zs_value {
     enum zs_value_kind kind;
     uint8_t codec;      /* of the how byte */
     uint8_t dictionary; /* of the how byte */
+    uint8_t tenant;     /* V7 */
     size_t length;      /* as it was put */
     size_t payload;     /* bytes after the header */
     size_t header;      /* bytes of the header: made by the functions below */
@@ -93,6 +98,16 @@ struct zs_value zs_value_make(enum zs_value_kind kind, size_t length,
 /* A compressed one. */
 struct zs_value zs_value_make_how(unsigned codec, unsigned dictionary,
                                   size_t length, size_t payload);
+
+/* Whose value it is, below ZS_TENANTS; of one with a dictionary it is kept in
+ * mind there. */
+void zs_value_set_other_tenant_(struct zs_value *v, unsigned tenant);
+static inline void zs_value_set_tenant(struct zs_value *v, unsigned tenant)
+{
+    if (tenant != 0) { /* as made */
+        zs_value_set_other_tenant_(v, tenant);
+    }
+}
 
 /* Write v->header bytes to `out`. */
 void zs_value_header_encode(const struct zs_value *v, unsigned char *out);

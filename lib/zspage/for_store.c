@@ -159,6 +159,25 @@ void zs_pool_free_at_once(struct zs_pool *pool)
     caches_note_large(pool); /* those of large objects do */
 }
 
+zs_page_type_t zs_pool_page_type(const struct zs_pool *pool)
+{
+    return pool->type;
+}
+
+uint64_t zs_pool_pages_compacted(struct zs_pool *pool)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        n += cl->pages_compacted;
+        zs_lock_release(&cl->lock);
+    }
+    return n;
+}
+
 /* --- bare handles --- */
 
 int zs_bare_create(struct zs_pool *pool, unsigned number, zs_handle_t *out)

@@ -14,6 +14,7 @@
 #ifndef ZS_LIB_FOR_STORE_H
 #define ZS_LIB_FOR_STORE_H
 
+#include "zspool/movable_ops.h"
 #include "zspool/pool.h"
 
 #define ZS_BARE_NUMBERS 1024u
@@ -64,6 +65,10 @@ int zs_bare_create(struct zs_pool *pool, unsigned number, zs_handle_t *out);
 /* Give a handle up its object, if it has one, for a number. */
 void zs_bare_replace(struct zs_pool *pool, zs_handle_t h, unsigned number);
 void zs_bare_free(struct zs_pool *pool, zs_handle_t h);
+
+/* Of its pages in the arena, and how many of them moves have emptied, ever. */
+zs_page_type_t zs_pool_page_type(const struct zs_pool *pool);
+uint64_t zs_pool_pages_compacted(struct zs_pool *pool);
 
 /* List bare handles from *at on, by number, and move *at behind them; as
  * zs_pool_next(). */

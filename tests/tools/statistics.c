@@ -5,6 +5,7 @@
 
 #include "zspool/balloon.h"
 #include "zspool/compactor.h"
+#include "zspool/limits.h"
 #include "zspool/stats.h"
 
 static void print_figure(const char *prefix, const char *name, const char *text)
@@ -27,6 +28,7 @@ static void print_head(const char *what)
 #define COMPACT(name, text) print_figure("zspool_", #name, text);
 #define POOL(name, text) print_figure("zspool_pool_", #name, text);
 #define BALLOON(name, text) print_figure("zspool_balloon_", #name, text);
+#define STORE(name, text) print_figure("zspool_store_", #name, text);
 #define COMPACTOR(name, text) print_figure("zspool_compactor_", #name, text);
 #define HISTOGRAM(name, text)                                                  \
     printf("| `%s` | `zspool_%s_seconds` | histogram | %s |\n", #name, #name,  \
@@ -44,6 +46,10 @@ int main(void)
     print_head("**balloons** (`zs_balloon_stats()`), labels `arena`, "
                "`balloon`:");
     ZS_BALLOON_STATS(BALLOON)
+    print_head("**stores** (`zs_store_mem_stats()`), labels `arena`, `store`; "
+               "and their **tenants**, `zspool_tenant_...`, label `tenant` "
+               "too:");
+    ZS_STORE_MEM_STATS(STORE)
     print_head("**compactor** (`zs_compactor_stats()`), label `arena`:");
     ZS_COMPACTOR_STATS(COMPACTOR)
     print_head("**types**, labels `arena`, `type`, `number`:");

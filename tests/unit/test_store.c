@@ -2,6 +2,8 @@
 /* Unit tests of zspool/store.h on a real pool: values, costs, statistics. */
 #include "store_fixture.h"
 
+#include "for_store.h"
+
 /* --- create --------------------------------------------------------------- */
 
 static void create__takes_defaults_and_refuses_unknown_settings(void **unused)
@@ -234,6 +236,7 @@ static void put__keeps_what_does_not_shrink_as_it_is(void **unused)
             .raw_bytes = 4096,
             .stored_bytes = 4096,
             .header_bytes = 2,
+            .used_bytes = zs_obj_class_bytes(4098) + 8,
             .n_stored_raw = 1,
         };
 
@@ -343,6 +346,7 @@ static void add_stored(struct zs_store *store, zs_handle_t h,
         sum->n_values++;
         sum->raw_bytes += zs_store_length(store, h);
         sum->n_same_filled++;
+        sum->used_bytes += 4; /* the handle */
         return;
     }
     size = zs_obj_size(pool, h);
@@ -353,6 +357,8 @@ static void add_stored(struct zs_store *store, zs_handle_t h,
     sum->raw_bytes += v.length;
     sum->stored_bytes += v.payload;
     sum->header_bytes += v.header;
+    /* and handle and side entry; the pool may have found it a larger slot */
+    sum->used_bytes += zs_obj_class_bytes(v.header + v.payload) + 8;
     sum->n_same_filled += v.kind == ZS_VALUE_PATTERN; /* too many of them */
     sum->n_stored_raw += v.kind == ZS_VALUE_RAW;
 }

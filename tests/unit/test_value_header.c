@@ -57,8 +57,9 @@ static const size_t boundaries[] = {
 static bool same_value(const struct zs_value *a, const struct zs_value *b)
 {
     return a->kind == b->kind && a->codec == b->codec &&
-           a->dictionary == b->dictionary && a->length == b->length &&
-           a->payload == b->payload && a->header == b->header;
+           a->dictionary == b->dictionary && a->tenant == b->tenant &&
+           a->length == b->length && a->payload == b->payload &&
+           a->header == b->header;
 }
 
 /* The header alone, in memory of exactly its size. */
@@ -71,7 +72,7 @@ static unsigned char *encoded(const struct zs_value *v)
     return header;
 }
 
-static void check_round_trip(const struct zs_value *in)
+static void check_one_round_trip(const struct zs_value *in)
 {
     unsigned char *header = encoded(in);
     struct zs_value out;
@@ -81,6 +82,15 @@ static void check_round_trip(const struct zs_value *in)
         zs_value_header_decode(header, in->header + in->payload, &out), 0);
     assert_true(same_value(in, &out));
     free(header);
+}
+
+static void check_round_trip(const struct zs_value *in)
+{
+    struct zs_value of_tenant = *in;
+
+    check_one_round_trip(in);
+    zs_value_set_tenant(&of_tenant, 9);
+    check_one_round_trip(&of_tenant);
 }
 
 /* Every room that is too small for header and payload is refused. */
@@ -181,6 +191,44 @@ static void header__takes_at_most_one_byte_more_with_a_dictionary(void **unused)
     }
 }
 
+static void
+header__takes_one_byte_more_for_a_tenant_unless_a_dictionary(void **unused)
+{
+    struct zs_value v, out;
+    unsigned char object[ZS_VALUE_HEADER_MAX_BYTES];
+
+    (void)unused;
+    for (unsigned tenant = 0; tenant < ZS_TENANTS; tenant++) {
+        v = zs_value_make(ZS_VALUE_COMPRESSED, 4096, 1000);
+        zs_value_set_tenant(&v, tenant);
+        assert_int_equal(v.header, tenant == 0 ? 2 : 3);
+        zs_value_header_encode(&v, object);
+        assert_int_equal(zs_value_header_decode(object, v.header + 1000, &out),
+                         0);
+        assert_int_equal(out.tenant, tenant);
+        v = zs_value_make_how(0, 3, 4096, 1000);
+        zs_value_set_tenant(&v, tenant);
+        assert_int_equal(v.header, 3);
+        assert_int_equal(v.tenant, 0);
+    }
+}
+
+static void
+decode__refuses_a_tenant_beside_a_dictionary_and_another(void **unused)
+{
+    unsigned char with_dictionary[64] = { 0x31, 0xe0 | 187 >> 6, 9,
+                                          (187 << 2) & 0xff, 50 };
+    unsigned char twice[64] = { 0x31, 0x32, 0x41 };
+    unsigned char mark[64] = { 0x31, ZS_MARK_BYTE, 0x41 };
+    struct zs_value v;
+
+    (void)unused;
+    assert_int_equal(zs_value_header_decode(with_dictionary + 1, 63, &v), 0);
+    assert_int_equal(zs_value_header_decode(with_dictionary, 64, &v), -EBADMSG);
+    assert_int_equal(zs_value_header_decode(twice, 64, &v), -EBADMSG);
+    assert_int_equal(zs_value_header_decode(mark, 64, &v), -EBADMSG);
+}
+
 static void decode__refuses_a_longer_form_than_need_be(void **unused)
 {
     /* 187 bytes, 50 of payload: a line with a how byte */
@@ -199,7 +247,8 @@ static void header__of_any_value_fits_the_maximum(void **unused)
     struct zs_value v;
 
     (void)unused;
-    v = zs_value_make_how(1, 1, ZS_PART_BYTES, ZS_PART_BYTES - 1);
+    v = zs_value_make_how(1, 0, ZS_PART_BYTES, ZS_PART_BYTES - 1);
+    zs_value_set_tenant(&v, 15);
     assert_int_equal(v.header, ZS_VALUE_HEADER_MAX_BYTES);
     v = zs_value_make(ZS_VALUE_RAW, ZS_PART_BYTES, ZS_PART_BYTES);
     assert_true(ZS_MARK_BYTES + v.header + v.payload + 8 <= 256 * 1024);
@@ -389,6 +438,10 @@ int main(void)
         cmocka_unit_test(header__is_three_bytes_for_a_compressed_line),
         cmocka_unit_test(header__is_at_most_two_bytes_up_to_a_raw_page),
         cmocka_unit_test(header__takes_at_most_one_byte_more_with_a_dictionary),
+        cmocka_unit_test(
+            header__takes_one_byte_more_for_a_tenant_unless_a_dictionary),
+        cmocka_unit_test(
+            decode__refuses_a_tenant_beside_a_dictionary_and_another),
         cmocka_unit_test(decode__refuses_a_longer_form_than_need_be),
         cmocka_unit_test(header__of_any_value_fits_the_maximum),
         cmocka_unit_test(decode__gives_back_what_was_encoded),
