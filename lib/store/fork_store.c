@@ -6,8 +6,8 @@
  * ready starts another one. What it had claimed is nobody's: it changes a value
  * as work, so the change has been made, or not begun. Values with a dictionary
  * are stored and counted as one piece of work (store.c), so no count is less
- * than the truth. What a put in the middle of it had taken of its tenant's limit
- * stays taken.
+ * than the truth. What a put in the middle of it had taken of its tenant's
+ * limit stays taken.
  */
 #include "dict_work.h"
 #include "store_impl.h"
