@@ -284,29 +284,37 @@ static uint32_t blocks_to_keep(struct zs_managed *m, uint64_t idle,
     return blocks < m->arena->retain_blocks ? blocks : m->arena->retain_blocks;
 }
 
-static uint64_t gained_so_far(struct zs_managed *m)
+/* Where nothing was moved and no less is resident than before, a pass only gave
+ * back what it had taken to move to. */
+static uint64_t gained_since(struct zs_managed *m,
+                             const struct zs_score *before)
 {
     struct zs_score s;
 
     zs_score_take(m->arena, &s);
-    return s.gained;
+    return s.moved == before->moved && s.resident >= before->resident
+               ? 0
+               : s.gained - before->gained;
 }
 
 /* A load that takes memory uses what becomes free where it is: no block is
- * emptied for it, to be filled again at once. But where most of the waste is
- * free pages already, it does not use those. */
+ * emptied for it, to be filled again at once. And emptying blocks interrupts
+ * other processors more than anything else, so once a tick will do. But where
+ * most of the waste is free pages already, consolidating gains nothing. */
 static bool is_enough_to_consolidate(const struct zs_managed *m,
                                      const struct zs_score *s, uint64_t now)
 {
-    return now - m->grew_ns < m->shared->tick_ns && !m->urgent &&
-           s->idle * 2 < zs_score_waste(s, 0);
+    uint64_t tick = m->shared->tick_ns;
+
+    return (now - m->grew_ns < tick || now - m->whole_ns < tick) &&
+           !m->urgent && s->idle * 2 < zs_score_waste(s, 0);
 }
 
 static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
 {
     struct zs_arena *a = m->arena;
     uint64_t waste = zs_score_waste(s, reserve_of(m));
-    uint64_t gained = s->gained;
+    uint64_t gained = 0;
 
     if (is_deferred(m, waste, now)) {
         return;
@@ -315,15 +323,16 @@ static void work(struct zs_managed *m, const struct zs_score *s, uint64_t now)
     begin_trickle(m);
     if (is_enough_to_consolidate(m, s, now)) {
         zs_pass_consolidate(a);
-        gained = gained_so_far(m);
+        gained = gained_since(m, s);
     }
-    if (gained == s->gained && !zs_pace_is_ending(&a->pace)) {
+    if (gained == 0 && !zs_pace_is_ending(&a->pace)) {
         zs_pass_drop_caches(a);
+        m->whole_ns = now;
         run_whole_pass(m, blocks_to_keep(m, s->idle_blocks, 0));
     }
     count(&m->stats.passes_ended_early, zs_pace_is_ending(&a->pace));
     end_trickle(m);
-    note_outcome(m, gained_so_far(m) - s->gained, waste, now);
+    note_outcome(m, gained_since(m, s), waste, now);
 }
 
 /* --- looks --- */

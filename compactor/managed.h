@@ -55,6 +55,7 @@ struct zs_managed {
     uint64_t due_ns;
     uint64_t ticked_ns;   /* when memory was last given back by decay */
     uint64_t grown_bytes; /* of memory taken: what counts as growth */
+    uint64_t whole_ns;    /* when the last whole pass began */
     uint64_t grew_ns;     /* when last that had happened */
     unsigned fruitless;   /* passes, one after the other */
     uint64_t deferred_until_ns;

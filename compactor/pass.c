@@ -5,7 +5,7 @@
  *
  * Idea
  *   0. Before it, owners give up what they keep at hand (also for threads that
- *      sleep): zs_pass_drop_caches().
+ *      sleep): zs_pass_drop_caches(). What waits for readers is freed.
  *   1. Close every victim: nothing new goes in; what its pages belong to is
  *      taken off the owners' lists, so it is neither filled nor moved into.
  *   2. One victim after the other: the owners move its objects into free slots
@@ -211,20 +211,37 @@ static bool is_worth_packing(struct zs_arena *a, uint64_t holes)
     return holes * ZS_PAGE_BYTES > used / HOLES_SHARE;
 }
 
+/* How many have so many holes that emptying them pays whatever becomes of the
+ * holes of the others. */
+static size_t hollow_victims(const struct zs_block_figures *f, size_t n)
+{
+    size_t victims = 0;
+
+    while (victims < n &&
+           f[victims].n_used * 100 <=
+               ZS_BLOCK_PAGES * (100 - ZS_POLICY_MIN_GAIN_PERCENT)) {
+        victims++;
+    }
+    return victims;
+}
+
 /* Twice if need be: objects that move alone go into small blocks, and leave
- * holes that pages were to fill. */
+ * holes that pages were to fill. What is left then no object fits into: runs,
+ * with room for less than one behind them. Their blocks become small ones. */
 static void pack_huge(struct zs_arena *a, struct zs_survey *s,
                       const struct zs_pass_goal *goal,
                       struct zs_compact_result *r)
 {
-    for (unsigned turn = 0; turn < 2 && !is_late(a, goal); turn++) {
+    for (unsigned turn = 0; turn < 3 && !is_late(a, goal); turn++) {
         uint64_t holes;
         size_t n = list_huge(a, s->figures, s->max, &holes);
 
         if (!is_worth_packing(a, holes)) {
             return;
         }
-        evacuate(a, s->figures, huge_victims(s->figures, n, holes), goal, r);
+        n = turn < 2 ? huge_victims(s->figures, n, holes)
+                     : hollow_victims(s->figures, n);
+        evacuate(a, s->figures, n, goal, r);
     }
 }
 
@@ -250,6 +267,16 @@ static void tell_owners(struct zs_arena *a, bool begins)
         if (t->evacuation) {
             t->evacuation->pass(t->evacuation_ctx, begins);
         }
+    }
+}
+
+/* What was freed before the pass (zs_free_deferred(), replaces) and waits for
+ * readers is neither to be moved nor free to move to: a zspage of which most
+ * waits would look full until the pass is over. */
+static void free_what_waits(struct zs_arena *a)
+{
+    if (zs_grace_deferred(&a->grace) > 0) {
+        zs_grace_flush(&a->grace);
     }
 }
 
@@ -296,6 +323,7 @@ void zs_pass_run(struct zs_arena *a, struct zs_survey *s,
     count_figures(s, r);
     ZS_PROBE2(pass_begin, r->blocks_scanned, r->blocks_skipped);
     tell_owners(a, true);
+    free_what_waits(a);
     zs_arena_recycle(a, RECYCLE_BLOCKS);
     n = enough_victims(s->figures, zs_policy_choose(s->figures, s->n), goal);
     if (n > 0) {

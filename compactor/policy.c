@@ -27,13 +27,14 @@ static unsigned cost(const struct zs_block_figures *f)
     return (unsigned)(bytes * STEPS / ZS_BLOCK_BYTES);
 }
 
-/* What a victim gives back, in percent of its memory. */
+/* What a victim gives back, in percent of its memory: with its last page goes
+ * the one that holds its descriptors. */
 static bool is_worth_it(const struct zs_block_figures *f)
 {
-    uint64_t resident = (uint64_t)f->n_resident * ZS_PAGE_BYTES;
+    uint64_t memory = ((uint64_t)f->n_resident + 1) * ZS_PAGE_BYTES;
 
-    return f->n_fixed == 0 && !f->skip && resident > 0 &&
-           f->live_bytes * 100 <= resident * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
+    return f->n_fixed == 0 && !f->skip && f->n_resident > 0 &&
+           f->live_bytes * 100 <= memory * (100 - ZS_POLICY_MIN_GAIN_PERCENT);
 }
 
 /* Cheapest first, and of those the highest; blocks that cannot be emptied, or

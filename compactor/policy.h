@@ -26,8 +26,10 @@
  *   free in it is soon taken. That counts as a sixteenth more to move.
  *
  *   A victim must give back more than a share of what moving it costs: with
- *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays. A
- *   block of bare pages has no memory to give back.
+ *   less than ZS_POLICY_MIN_GAIN_PERCENT of its memory to gain it stays. The
+ *   page of its descriptors is part of that memory: 32 pages all of it live,
+ *   alone in their block, are worth moving. A block of bare pages has no
+ *   memory to give back.
  */
 #ifndef ZS_COMPACTOR_POLICY_H
 #define ZS_COMPACTOR_POLICY_H

@@ -30,6 +30,7 @@ static uint64_t add_type(const struct zs_page_type *t, struct zs_score *s)
     }
     s->live += w.live;
     s->gained += w.compacted;
+    s->moved += w.compacted;
     return w.resident;
 }
 
@@ -50,6 +51,8 @@ void zs_score_take(struct zs_arena *a, struct zs_score *s)
     s->resident = less(s->footprint, metadata);
     s->idle = less(s->resident, used);
     s->deferred = zs_grace_deferred(&a->grace);
+    s->moved += ZS_PAGE_BYTES *
+                atomic_load_explicit(&a->pages_migrated, memory_order_relaxed);
     zs_lock_acquire(&a->lock);
     s->gained += a->bytes_released;
     s->idle_blocks = (uint64_t)a->n_blocks_idle * ZS_BLOCK_BYTES;

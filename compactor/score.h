@@ -16,11 +16,13 @@
 struct zs_score {
     uint64_t footprint; /* all memory kept, metadata too */
     uint64_t resident;  /* pages with memory */
-    uint64_t live;      /* of those: objects, and pages of other owners */
-    uint64_t idle;      /* of those: free pages */
+    uint64_t live; /* of those: objects, slots in caches, and pages of other
+                         * owners */
+    uint64_t idle; /* of those: free pages */
     uint64_t
         idle_blocks;   /* bytes of pageblocks that are empty and have memory */
     uint64_t gained;   /* given back, or emptied by moves, ever */
+    uint64_t moved;    /* migrated, or emptied by moves, ever */
     uint64_t deferred; /* what waits for readers: it is nobody's to move */
 };
 

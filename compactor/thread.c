@@ -11,9 +11,14 @@
  * Locking: `shared.lock` (rank COMPACTOR) guards the list of arenas and the
  * budget; it is not held during a look. `busy` says which arena is being looked
  * at; who takes that one off the list waits for it on `idle`.
+ *
+ * Forks (fork.h): the thread does not come with the child. There the compactor
+ * is only good for being stopped; its arenas may have another one.
  */
 #include <errno.h>
+#include <stddef.h>
 
+#include "fork.h"
 #include "managed.h"
 #include "os.h"
 #include "policy.h"
@@ -27,6 +32,8 @@ struct zs_compactor {
     pthread_cond_t idle;
     struct zs_managed *arenas; /* guarded by shared.lock */
     struct zs_managed *busy;   /* guarded by shared.lock */
+    struct zs_fork_member fork;
+    bool is_gone; /* written in the child of a fork */
 };
 
 static bool is_stopping(const struct zs_compactor *c)
@@ -157,7 +164,64 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* --- forks --- */
+
+static struct zs_compactor *compactor_of(struct zs_fork_member *m)
+{
+    return (struct zs_compactor *)((char *)m -
+                                   offsetof(struct zs_compactor, fork));
+}
+
+static void lock(struct zs_fork_member *m, enum zs_rank rank)
+{
+    if (rank == ZS_RANK_COMPACTOR) {
+        zs_lock_acquire_together(&compactor_of(m)->shared.lock);
+    }
+}
+
+static void unlock(struct zs_fork_member *m, enum zs_rank rank)
+{
+    if (rank == ZS_RANK_COMPACTOR) {
+        zs_lock_release_together(&compactor_of(m)->shared.lock);
+    }
+}
+
+/* Arenas forget it themselves (lib/page/fork_arena.c). Where a callback of the
+ * embedder's has forked, this is its thread: it is to end. */
+static void child(struct zs_fork_member *m)
+{
+    struct zs_compactor *c = compactor_of(m);
+
+    c->is_gone = true;
+    c->busy = NULL;
+    atomic_store_explicit(&c->shared.stop, true, memory_order_relaxed);
+    pthread_cond_init(&c->idle, NULL); /* who waited is not there */
+}
+
+static const struct zs_fork_ops fork_ops = {
+    .lock = lock,
+    .unlock = unlock,
+    .child = child,
+};
+
 /* --- start and stop --- */
+
+/* Nobody looks at it any more. */
+static void end_managed(const struct zs_compactor *c, struct zs_managed *m)
+{
+    if (c->is_gone) {
+        zs_os.free(m); /* its arena may have another compactor */
+    } else {
+        zs_managed_destroy(m);
+    }
+}
+
+static void free_parts(struct zs_compactor *c)
+{
+    pthread_cond_destroy(&c->idle);
+    zs_lock_destroy(&c->shared.lock);
+    sem_destroy(&c->shared.wake);
+}
 
 static int init(struct zs_compactor *c, const struct zs_compactor_config *cfg)
 {
@@ -178,14 +242,18 @@ static int init(struct zs_compactor *c, const struct zs_compactor_config *cfg)
     sem_init(&c->shared.wake, 0, 0);
     zs_lock_init(&c->shared.lock, ZS_RANK_COMPACTOR);
     pthread_cond_init(&c->idle, NULL);
-    return 0;
+    c->fork.how = &fork_ops;
+    err = zs_fork_join(&c->fork);
+    if (err) {
+        free_parts(c);
+    }
+    return err;
 }
 
 static void free_compactor(struct zs_compactor *c)
 {
-    pthread_cond_destroy(&c->idle);
-    zs_lock_destroy(&c->shared.lock);
-    sem_destroy(&c->shared.wake);
+    zs_fork_leave(&c->fork);
+    free_parts(c);
     zs_os.free(c);
 }
 
@@ -235,12 +303,14 @@ void zs_compactor_stop(struct zs_compactor *c)
     atomic_store_explicit(&c->shared.stop, true, memory_order_relaxed);
     (void)sem_post(&c->shared.wake);
     zs_lock_release(&c->shared.lock);
-    pthread_join(c->thread, NULL);
+    if (!c->is_gone) {
+        pthread_join(c->thread, NULL);
+    }
     while (c->arenas) {
         struct zs_managed *m = c->arenas;
 
         c->arenas = m->next;
-        zs_managed_destroy(m);
+        end_managed(c, m);
     }
     free_compactor(c);
 }
@@ -250,8 +320,12 @@ void zs_compactor_stop(struct zs_compactor *c)
 int zs_compactor_add(struct zs_compactor *c, struct zs_arena *arena)
 {
     struct zs_managed *m;
-    int err = zs_managed_create(arena, &c->shared, &m);
+    int err;
 
+    if (c->is_gone) {
+        return -ESRCH;
+    }
+    err = zs_managed_create(arena, &c->shared, &m);
     if (err) {
         return err;
     }
@@ -304,7 +378,7 @@ int zs_compactor_remove(struct zs_compactor *c, struct zs_arena *arena)
     unlink_locked(c, m);
     atomic_fetch_sub_explicit(&c->shared.n_arenas, 1, memory_order_relaxed);
     zs_lock_release(&c->shared.lock);
-    zs_managed_destroy(m);
+    end_managed(c, m);
     return 0;
 }
 

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "fork.h"
 #include "lock.h"
 #include "os.h"
 #include "os_net.h"
@@ -104,8 +105,11 @@ static void after_fork_in_child(void)
 static void init_list(void)
 {
     zs_lock_init(&list.lock, ZS_RANK_MONITORS);
-    list.err =
-        -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    list.err = zs_fork_install(); /* so that these run before those */
+    if (!list.err) {
+        list.err = zs_os.at_fork(before_fork, after_fork_in_parent,
+                                 after_fork_in_child);
+    }
 }
 
 __attribute__((destructor)) static void remove_files_at_exit(void)

@@ -19,6 +19,17 @@
  *   errors     0 or a negative errno value; outputs are written only on 0.
  *   units      bytes unless the name says _pages; times in nanoseconds.
  *   threads    safe from several threads at once unless marked "owner only".
+ *   forks      fork() may be called by any thread at any time. It waits for
+ *              what other threads are just doing, a zs_compact() included.
+ *              The child may read, change, free and destroy all that it
+ *              inherited; its compactors are off. But not the child of a
+ *              fork in a read section or in a callback of movable_ops, which
+ *              cannot wait: that one may only call exec or _exit. What
+ *              belonged to threads that are gone, and what liburcu's handlers
+ *              mean for who uses it too: docs/decisions/0011-fork.md. Do not
+ *              fork while another thread creates or destroys an arena, a pool,
+ *              a balloon or a compactor: the child has it, half done, for
+ *              ever. posix_spawn() and vfork() need nothing of all this.
  */
 #ifndef ZS_ARENA_H
 #define ZS_ARENA_H
@@ -78,7 +89,8 @@ struct zs_arena_config {
  * @retval 0        success
  * @retval -EINVAL  reserve_bytes is above 4 TiB, or huge_pages none of its
  *                  values
- * @retval -ENOMEM  the system refused the address range; nothing is left
+ * @retval -ENOMEM  the system refused the address range, or (the first one)
+ *                  handlers for fork(); nothing is left
  */
 ZS_API ZS_MUST_CHECK int zs_arena_create(const struct zs_arena_config *cfg,
                                          struct zs_arena **out);

@@ -275,6 +275,8 @@ zs_compactor_start(struct zs_arena *arena,
  * @retval -EINVAL  its limit is below the watermarks of the settings
  * @retval -EBUSY   the arena has a compactor, this or another
  * @retval -ENOMEM  no memory
+ * @retval -ESRCH   the process is the child of a fork, and the compactor was
+ *                  started before
  */
 ZS_API ZS_MUST_CHECK int zs_compactor_add(struct zs_compactor *compactor,
                                           struct zs_arena *arena);
@@ -315,7 +317,9 @@ ZS_API void zs_compactor_resume(struct zs_compactor *compactor);
 ZS_API bool zs_compactor_is_paused(const struct zs_compactor *compactor);
 
 /** Stop and free it. May wait for a step of a pass in progress, and for
- *  readers. NULL is allowed. */
+ *  readers. NULL is allowed. In the child of a fork this is what a compactor
+ *  that was started before is good for: its thread is not there, it does
+ *  nothing, and its arenas may have another one at once. */
 ZS_API void zs_compactor_stop(struct zs_compactor *compactor);
 
 #define ZS_COMPACTOR_STATS(X)                                                  \

@@ -63,6 +63,9 @@ struct zs_readers {
  * taken back: the functions must stay where they are. The same `wait` again
  * does nothing. Any thread, any time.
  *
+ * The child of a fork knows no other kind any more: flavours but bp keep the
+ * readers of threads that are gone.
+ *
  * @param kind  copied.
  * @retval 0        success
  * @retval -EINVAL  a function is missing

@@ -144,11 +144,13 @@ uint64_t zs_balloon_fill(struct zs_balloon *b)
         zs_pfn_t first;
 
         n = missing < n ? (unsigned)missing : n;
+        zs_work_begin();
         if (take_run(b, n, &first) != 0) {
             n /= 2;
         } else {
             done += insert_run(b, first, n);
         }
+        zs_work_end();
     }
     return done * ZS_PAGE_BYTES;
 }
@@ -212,10 +214,15 @@ static uint64_t free_surplus(struct zs_balloon *b)
     zs_pfn_t first = 0;
     unsigned n;
 
-    while ((n = unlink_run(b, &first)) > 0) {
-        balloon_finalize(b, first, n);
+    do {
+        zs_work_begin();
+        n = unlink_run(b, &first);
+        if (n > 0) {
+            balloon_finalize(b, first, n);
+        }
+        zs_work_end();
         done += n;
-    }
+    } while (n > 0);
     return done * ZS_PAGE_BYTES;
 }
 
@@ -228,6 +235,29 @@ uint64_t zs_balloon_deflate(struct zs_balloon *b, uint64_t bytes)
     zs_lock_release(&b->lock);
     return free_surplus(b);
 }
+
+/* --- forks (fork.h) --- */
+
+static struct zs_balloon *balloon_of(struct zs_fork_member *m)
+{
+    return (struct zs_balloon *)((char *)m - offsetof(struct zs_balloon, fork));
+}
+
+static void lock(struct zs_fork_member *m, enum zs_rank rank)
+{
+    if (rank == ZS_RANK_BALLOON) {
+        zs_lock_acquire_together(&balloon_of(m)->lock);
+    }
+}
+
+static void unlock(struct zs_fork_member *m, enum zs_rank rank)
+{
+    if (rank == ZS_RANK_BALLOON) {
+        zs_lock_release_together(&balloon_of(m)->lock);
+    }
+}
+
+static const struct zs_fork_ops fork_ops = { .lock = lock, .unlock = unlock };
 
 /* --- create and destroy --- */
 
@@ -265,10 +295,17 @@ static int init_balloon(struct zs_balloon *b)
         goto undo_charge;
     }
     zs_lock_init(&b->lock, ZS_RANK_BALLOON);
+    b->fork.how = &fork_ops;
+    err = zs_fork_join(&b->fork);
+    if (err) {
+        goto undo_list;
+    }
     err = init_type(b);
     if (!err) {
         return 0;
     }
+    zs_fork_leave(&b->fork);
+undo_list:
     zs_lock_destroy(&b->lock);
     zs_os.unreserve(b->list, list_bytes(b->arena));
 undo_charge:
@@ -305,6 +342,7 @@ void zs_balloon_destroy(struct zs_balloon *b)
         return;
     }
     zs_may_wait(__func__);
+    zs_fork_leave(&b->fork);
     zs_set_shrink_ops(b->arena, b->type, NULL, NULL);
     zs_set_figures_ops(b->arena, b->type, NULL, NULL);
     (void)zs_balloon_deflate(b, UINT64_MAX);

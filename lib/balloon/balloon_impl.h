@@ -25,6 +25,7 @@
 #ifndef ZS_LIB_BALLOON_IMPL_H
 #define ZS_LIB_BALLOON_IMPL_H
 
+#include "fork.h"
 #include "lock.h"
 #include "owner_ops.h"
 #include "zspool/balloon.h"
@@ -33,6 +34,7 @@ struct zs_balloon {
     /* set once at create */
     struct zs_arena *arena;
     zs_page_type_t type;
+    struct zs_fork_member fork;
 
     struct zs_lock lock;
     uint64_t *list;       /* a bit per page of the arena */

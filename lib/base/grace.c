@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "fork.h"
 #include "os.h"
 #include "probe.h"
 
@@ -108,6 +109,7 @@ void zs_grace_request(struct zs_grace *g)
 {
     bool begin;
 
+    zs_work_begin();
     zs_lock_acquire(&g->lock);
     begin = !g->async && g->n_leaving == 0;
     if (begin) {
@@ -120,6 +122,7 @@ void zs_grace_request(struct zs_grace *g)
     if (begin) {
         zs_call_after_grace(&g->after, async_passed);
     }
+    zs_work_end();
 }
 
 void zs_grace_flush(struct zs_grace *g)

@@ -24,10 +24,12 @@
 enum zs_rank {
     ZS_RANK_MONITORS,  /* the monitors of the process, for fork and exit  */
     ZS_RANK_MONITOR,   /* arenas of a monitor; an answer in the making    */
+    ZS_RANK_FORK,      /* who takes part in a fork of the process         */
     ZS_RANK_TRAINER,   /* training and freeing a store's dictionaries     */
-    ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_PASS,      /* one compaction pass of an arena at a time       */
     ZS_RANK_FLUSH,     /* one waiter for a grace period of an arena       */
+    ZS_RANK_WORK,      /* closed while the process forks                  */
+    ZS_RANK_FIGURES,   /* who is asked for statistics of an arena         */
     ZS_RANK_COMPACTOR, /* a compactor thread: its arenas and budget       */
     ZS_RANK_TYPES,     /* page types of an arena                          */
     ZS_RANK_POOLS,     /* the pools of the process, for ends of threads   */
@@ -57,11 +59,17 @@ extern _Thread_local unsigned zs_held_ranks; /* a bit per rank */
         ZS_CHECK(zs_held_ranks >> (r) == 0);                                   \
         zs_held_ranks |= 1u << (r);                                            \
     } while (0)
+#define ZS_RANK_TAKE_ALSO_(r)                                                  \
+    do {                                                                       \
+        ZS_CHECK(zs_held_ranks >> (r) <= 1);                                   \
+        zs_held_ranks |= 1u << (r);                                            \
+    } while (0)
 #define ZS_RANK_DROP_(r) (zs_held_ranks &= ~(1u << (r)))
 #define ZS_ASSERT_HELD(l) ZS_CHECK(zs_held_ranks &(1u << (l)->rank))
 #define ZS_ASSERT_NONE_FROM(r) ZS_CHECK(zs_held_ranks >> (r) == 0)
 #else
 #define ZS_RANK_TAKE_(r) ((void)0)
+#define ZS_RANK_TAKE_ALSO_(r) ((void)0)
 #define ZS_RANK_DROP_(r) ((void)0)
 #define ZS_ASSERT_HELD(l) ((void)sizeof(l))
 #define ZS_ASSERT_NONE_FROM(r) ((void)sizeof(r))
@@ -121,6 +129,20 @@ static inline void zs_lock_release(struct zs_lock *l)
     if (may_end_step) {
         zs_step_leave();
     }
+}
+
+/* For a fork (fork.h), which holds all locks of a rank together, and drops them
+ * all before it takes one of that rank again. */
+static inline void zs_lock_acquire_together(struct zs_lock *l)
+{
+    ZS_RANK_TAKE_ALSO_(l->rank);
+    pthread_mutex_lock(&l->mutex);
+}
+
+static inline void zs_lock_release_together(struct zs_lock *l)
+{
+    ZS_RANK_DROP_(l->rank);
+    pthread_mutex_unlock(&l->mutex);
 }
 
 /* Sleep on `cond` with the lock dropped meanwhile. */

@@ -172,6 +172,12 @@ static int os_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
     return -pthread_create(out, NULL, run, arg);
 }
 
+static int os_at_fork(void (*prepare)(void), void (*parent)(void),
+                      void (*child)(void))
+{
+    return -pthread_atfork(prepare, parent, child);
+}
+
 static int os_barrier(void)
 {
     const int fence = MEMBARRIER_CMD_PRIVATE_EXPEDITED;
@@ -240,6 +246,7 @@ struct zs_os zs_os = {
     .thread_cpu_ns = os_thread_cpu_ns,
     .thread_switches = os_thread_switches,
     .thread_start = os_thread_start,
+    .at_fork = os_at_fork,
     .barrier = os_barrier,
     .read_file = os_read_file,
 };

@@ -37,6 +37,9 @@ struct zs_os {
     uint64_t (*thread_cpu_ns)(void);
     uint64_t (*thread_switches)(void);
     int (*thread_start)(pthread_t *out, void *(*run)(void *), void *arg);
+    /* pthread_atfork(). 0 or -ENOMEM. */
+    int (*at_fork)(void (*prepare)(void), void (*parent)(void),
+                   void (*child)(void));
     /* Every thread of the process executes a full fence before this returns. 0
      * or a negative errno. */
     int (*barrier)(void);

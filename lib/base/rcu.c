@@ -130,3 +130,29 @@ void zs_call_after_grace(struct zs_after_grace *after,
     ZS_TSAN_READER_LEAVES(); /* the caller's own writes, for the callback */
     urcu_bp_call_rcu(&after->head, grace_of_bp_passed);
 }
+
+/* The thread is there first, so that nobody has to make it meanwhile: who does
+ * so in a read section waits for the fork, which waits for liburcu, which may
+ * be waiting for that section. */
+void zs_rcu_before_fork(void)
+{
+    (void)urcu_bp_get_default_call_rcu_data();
+    urcu_bp_call_rcu_before_fork();
+    urcu_bp_before_fork();
+    pthread_mutex_lock(&kinds_lock);
+}
+
+void zs_rcu_after_fork_parent(void)
+{
+    pthread_mutex_unlock(&kinds_lock);
+    urcu_bp_after_fork_parent();
+    urcu_bp_call_rcu_after_fork_parent();
+}
+
+void zs_rcu_after_fork_child(void)
+{
+    atomic_store_explicit(&n_kinds, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&kinds_lock);
+    urcu_bp_after_fork_child();
+    urcu_bp_call_rcu_after_fork_child();
+}

@@ -72,6 +72,13 @@ static inline bool zs_in_read_section(void)
 /* In a section of ours, or in one that we cannot know of: for assertions. */
 bool zs_may_read(void);
 
+/* Before a lock is taken under which it may read for the first time: liburcu
+ * then needs its own. */
+static inline void zs_reader_register(void)
+{
+    (void)zs_in_read_section();
+}
+
 /* Stop with a message when this thread is in a read section; `func` is the
  * public function that may wait. */
 void zs_may_wait(const char *func);
@@ -88,5 +95,15 @@ struct zs_after_grace {
 /* Call fn(after) from liburcu's thread after a grace period. */
 void zs_call_after_grace(struct zs_after_grace *after,
                          void (*fn)(struct zs_after_grace *after));
+
+/*
+ * Around a fork (fork.h). Before it liburcu's thread pauses, and its locks and
+ * ours are taken: from then on nobody waits for readers, nor becomes one. In
+ * the child the thread of before is replaced; readers of other kinds are
+ * forgotten, for their flavours keep the threads that are gone.
+ */
+void zs_rcu_before_fork(void);
+void zs_rcu_after_fork_parent(void);
+void zs_rcu_after_fork_child(void);
 
 #endif /* ZS_LIB_RCU_H */

@@ -91,6 +91,25 @@ static void init_sizes(struct zs_arena *a, const struct zs_arena_config *cfg)
     a->huge_pages = cfg->huge_pages;
 }
 
+/* Nobody uses it any more, or yet. */
+static void end_arena(struct zs_arena *a)
+{
+    zs_grace_leave(&a->grace, &a->limbo_member);
+    ZS_CHECK(a->n_pages_used == a->n_pages_retired);
+    zs_grace_destroy(&a->grace);
+    zs_lock_destroy(&a->limbo_lock);
+    zs_lock_destroy(&a->figures_lock);
+    zs_lock_destroy(&a->pass_lock);
+    zs_lock_destroy(&a->types_lock);
+    pthread_cond_destroy(&a->attempted);
+    zs_lock_destroy(&a->lock);
+    zs_os.unreserve(a->not_empty, map_bytes(a));
+    zs_os.unreserve(a->blocks, blocks_bytes(a));
+    zs_os.unreserve(a->pages, pages_bytes(a));
+    zs_os.unreserve(a->base, a->bytes);
+    zs_os.free(a);
+}
+
 int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
 {
     static const struct zs_arena_config defaults;
@@ -134,6 +153,12 @@ int zs_arena_create(const struct zs_arena_config *cfg, struct zs_arena **out)
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&a->budget.metadata, sizeof(*a),
                               memory_order_relaxed);
+    a->fork.how = &zs_arena_fork_ops;
+    err = zs_fork_join(&a->fork);
+    if (err) {
+        end_arena(a);
+        return err;
+    }
     *out = a;
     return 0;
 }
@@ -155,20 +180,8 @@ void zs_arena_destroy(struct zs_arena *a)
     }
     zs_may_wait(__func__);
     check_unused(a);
-    zs_grace_leave(&a->grace, &a->limbo_member);
-    ZS_CHECK(a->n_pages_used == a->n_pages_retired);
-    zs_grace_destroy(&a->grace);
-    zs_lock_destroy(&a->limbo_lock);
-    zs_lock_destroy(&a->figures_lock);
-    zs_lock_destroy(&a->pass_lock);
-    zs_lock_destroy(&a->types_lock);
-    pthread_cond_destroy(&a->attempted);
-    zs_lock_destroy(&a->lock);
-    zs_os.unreserve(a->not_empty, map_bytes(a));
-    zs_os.unreserve(a->blocks, blocks_bytes(a));
-    zs_os.unreserve(a->pages, pages_bytes(a));
-    zs_os.unreserve(a->base, a->bytes);
-    zs_os.free(a);
+    zs_fork_leave(&a->fork);
+    end_arena(a);
 }
 
 const char *zs_arena_name(const struct zs_arena *a)

@@ -10,6 +10,7 @@
 
 #include "block.h"
 #include "budget.h"
+#include "fork.h"
 #include "grace.h"
 #include "lock.h"
 #include "page_desc.h"
@@ -64,6 +65,7 @@ struct zs_arena {
 
     struct zs_budget budget;
     struct zs_grace grace;
+    struct zs_fork_member fork;
 
     struct zs_lock lock;                  /* rank ARENA */
     uint32_t lists[2][ZS_BLOCK_NR_LISTS]; /* [huge][longest run] */
@@ -139,6 +141,7 @@ void zs_arena_tell_stalled(struct zs_arena *a, bool ended);
 /* Become the arena's mover. May wait; a pass that pauses is told to end. */
 static inline void zs_arena_begin_pass(struct zs_arena *a)
 {
+    ZS_ASSERT(!zs_is_working()); /* F1 (fork.h) */
     if (!zs_lock_try_acquire(&a->pass_lock)) {
         atomic_fetch_add_explicit(&a->pace.n_waiting, 1, memory_order_relaxed);
         zs_arena_wake(a);
@@ -223,6 +226,9 @@ void zs_block_lock_settled(struct zs_arena *a, uint32_t block);
 
 /* resident.c: budget.used may have passed wake_above. No lock held. */
 void zs_arena_note_growth(struct zs_arena *a);
+
+/* fork_arena.c */
+extern const struct zs_fork_ops zs_arena_fork_ops;
 
 /* limbo.c */
 void zs_limbo_init(struct zs_arena *a);

@@ -43,6 +43,19 @@ static bool type_is_taken(struct zs_arena *a, zs_page_type_t type)
     return taken;
 }
 
+static int take_page(struct zs_arena *a, zs_page_type_t type, zs_pfn_t *page)
+{
+    int err = zs_pages_alloc(a, type, 1, page);
+
+    if (!err) {
+        err = zs_pages_populate(a, *page, 1);
+        if (err) {
+            zs_pages_free(a, *page, 1);
+        }
+    }
+    return err;
+}
+
 int zs_page_alloc(struct zs_arena *a, zs_page_type_t type, zs_pfn_t *out)
 {
     zs_pfn_t page;
@@ -51,17 +64,13 @@ int zs_page_alloc(struct zs_arena *a, zs_page_type_t type, zs_pfn_t *out)
     if (!type_is_taken(a, type)) {
         return -EINVAL;
     }
-    err = zs_pages_alloc(a, type, 1, &page);
-    if (err) {
-        return err;
+    zs_work_begin();
+    err = take_page(a, type, &page);
+    zs_work_end();
+    if (!err) {
+        *out = page;
     }
-    err = zs_pages_populate(a, page, 1);
-    if (err) {
-        zs_pages_free(a, page, 1);
-        return err;
-    }
-    *out = page;
-    return 0;
+    return err;
 }
 
 void zs_page_set_movable(struct zs_arena *a, zs_pfn_t page)
@@ -82,10 +91,12 @@ void zs_page_free(struct zs_arena *a, zs_page_type_t type, zs_pfn_t page)
     if (zs_word_type(word) != type || !may_be_callers(word)) {
         not_yours(__func__, page, word);
     }
+    zs_work_begin();
     if (zs_page_release_edge(p)) {
         zs_page_defer(a, page);
         zs_grace_request(&a->grace);
     }
+    zs_work_end();
 }
 
 void *zs_page_address(const struct zs_arena *a, zs_pfn_t page)

@@ -453,11 +453,13 @@ uint64_t zs_arena_trim(struct zs_arena *a, uint32_t keep_blocks)
     uint32_t n = touched_blocks(a);
     uint64_t gone = 0;
 
+    zs_work_begin();
     for (uint32_t i = 0; i < n; i++) {
         if (begin_trim(a, i, &keep_blocks)) {
             gone += trim_block(a, i);
         }
     }
+    zs_work_end();
     return gone;
 }
 

@@ -17,9 +17,8 @@
 
 #define MAX_NAME_BYTES 31u
 
-static struct zs_lock codecs_lock = { PTHREAD_MUTEX_INITIALIZER,
-                                      ZS_RANK_STORE };
-static unsigned n_holders[ZS_NR_CODECS]; /* guarded by codecs_lock */
+struct zs_lock zs_codecs_lock = { PTHREAD_MUTEX_INITIALIZER, ZS_RANK_STORE };
+static unsigned n_holders[ZS_NR_CODECS]; /* guarded by zs_codecs_lock */
 static _Atomic(const struct zs_codec_ops *) codecs[ZS_NR_CODECS] = {
     [ZS_CODEC_LZ4] = &zs_codec_lz4,
     [ZS_CODEC_ZSTD] = &zs_codec_zstd,
@@ -43,21 +42,21 @@ const struct zs_codec_ops *zs_codec_get(enum zs_codec_id id)
 {
     const struct zs_codec_ops *codec;
 
-    zs_lock_acquire(&codecs_lock);
+    zs_lock_acquire(&zs_codecs_lock);
     codec = zs_codec_find(id);
     if (codec != NULL) {
         n_holders[id]++;
     }
-    zs_lock_release(&codecs_lock);
+    zs_lock_release(&zs_codecs_lock);
     return codec;
 }
 
 void zs_codec_put(const struct zs_codec_ops *codec)
 {
-    zs_lock_acquire(&codecs_lock);
+    zs_lock_acquire(&zs_codecs_lock);
     ZS_ASSERT(n_holders[codec->id] > 0);
     n_holders[codec->id]--;
-    zs_lock_release(&codecs_lock);
+    zs_lock_release(&zs_codecs_lock);
 }
 
 int zs_codec_by_name(const char *name, enum zs_codec_id *out)
@@ -105,14 +104,14 @@ int zs_codec_register(const struct zs_codec_ops *ops)
     if (!is_own(ops->id) || !is_whole(ops)) {
         return -EINVAL;
     }
-    zs_lock_acquire(&codecs_lock);
+    zs_lock_acquire(&zs_codecs_lock);
     if (zs_codec_find(ops->id) != NULL ||
         zs_codec_by_name(ops->name, &other) == 0) {
         err = -EEXIST;
     } else {
         atomic_store_explicit(&codecs[ops->id], ops, memory_order_release);
     }
-    zs_lock_release(&codecs_lock);
+    zs_lock_release(&zs_codecs_lock);
     return err;
 }
 
@@ -121,7 +120,7 @@ int zs_codec_unregister(enum zs_codec_id id)
     const struct zs_codec_ops *codec;
     int err = 0;
 
-    zs_lock_acquire(&codecs_lock);
+    zs_lock_acquire(&zs_codecs_lock);
     codec = is_own(id) ? zs_codec_find(id) : NULL;
     if (codec == NULL) {
         err = -ENOENT;
@@ -130,7 +129,7 @@ int zs_codec_unregister(enum zs_codec_id id)
     } else {
         atomic_store_explicit(&codecs[id], NULL, memory_order_relaxed);
     }
-    zs_lock_release(&codecs_lock);
+    zs_lock_release(&zs_codecs_lock);
     if (err == 0) {
         zs_threads_drop_codec(codec);
     }

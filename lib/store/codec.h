@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "lock.h"
 #include "zspool/store.h"
 
 #define ZS_NR_CODECS (ZS_CODEC_OWN_LAST + 1) /* ids */
@@ -24,5 +25,8 @@ const struct zs_codec_ops *zs_codec_find(enum zs_codec_id id);
 /* The same, held until zs_codec_put(). */
 const struct zs_codec_ops *zs_codec_get(enum zs_codec_id id);
 void zs_codec_put(const struct zs_codec_ops *codec);
+
+/* Guards the list of codecs; for forks (thread_ctx.c). */
+extern struct zs_lock zs_codecs_lock;
 
 #endif /* ZS_LIB_CODEC_H */

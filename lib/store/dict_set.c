@@ -3,6 +3,7 @@
 #include "dict_set.h"
 
 #include "arena_impl.h"
+#include "fork.h"
 #include "os.h"
 #include "page.h"
 
@@ -112,17 +113,14 @@ struct zs_dict_thread *zs_dict_thread(struct zs_dicts *d, bool *is_own)
     return t != NULL ? t : &d->shared;
 }
 
-struct zs_dict_class *zs_dicts_class(struct zs_dicts *d, unsigned class,
-                                     size_t sample_bytes, uint64_t ready_bytes)
+/* Perhaps another thread's. NULL: no memory. */
+static struct zs_dict_class *make_class(struct zs_dicts *d, unsigned class,
+                                        size_t sample_bytes,
+                                        uint64_t ready_bytes)
 {
     struct zs_dict_class *other = NULL;
-    struct zs_dict_class *c =
-        atomic_load_explicit(&d->classes[class], memory_order_acquire);
+    struct zs_dict_class *c = alloc_charged(d, sizeof(*c));
 
-    if (c != NULL) {
-        return c;
-    }
-    c = alloc_charged(d, sizeof(*c));
     if (c == NULL) {
         return NULL;
     }
@@ -136,6 +134,20 @@ struct zs_dict_class *zs_dicts_class(struct zs_dicts *d, unsigned class,
         zs_os.free(c);
         zs_budget_uncharge_metadata(&d->arena->budget, sizeof(*c));
         return other;
+    }
+    return c;
+}
+
+struct zs_dict_class *zs_dicts_class(struct zs_dicts *d, unsigned class,
+                                     size_t sample_bytes, uint64_t ready_bytes)
+{
+    struct zs_dict_class *c =
+        atomic_load_explicit(&d->classes[class], memory_order_acquire);
+
+    if (c == NULL) {
+        zs_work_begin(); /* a fork has the locks of those that there are */
+        c = make_class(d, class, sample_bytes, ready_bytes);
+        zs_work_end();
     }
     return c;
 }

@@ -78,6 +78,7 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
     int err;
 
     cfg = cfg != NULL ? cfg : &defaults;
+    zs_thread_ctx_init();
     store = zs_os.alloc(sizeof(*store));
     if (store == NULL) {
         return -ENOMEM;
@@ -105,12 +106,20 @@ int zs_store_create(const struct zs_store_config *cfg, struct zs_store **out)
         goto undo_recompress;
     }
     zs_patterns_init(&store->patterns, zs_pool_arena(store->pool));
+    store->fork.how = &zs_store_fork_ops;
+    err = zs_fork_join(&store->fork);
+    if (err != 0) {
+        goto undo_dicts;
+    }
     if (cfg->recompress.on && !cfg->recompress.no_thread) {
         zs_worker_poke(&store->worker);
     }
     *out = store;
     return 0;
 
+undo_dicts:
+    zs_patterns_destroy(&store->patterns);
+    zs_dict_work_destroy(store->dicts);
 undo_recompress:
     zs_worker_destroy(&store->worker);
     zs_recompress_destroy(store);
@@ -126,6 +135,7 @@ undo_alloc:
 void zs_store_destroy(struct zs_store *store)
 {
     if (store != NULL) {
+        zs_fork_leave(&store->fork);
         zs_worker_destroy(&store->worker);
         zs_dict_work_destroy(store->dicts);
         zs_recompress_destroy(store);
@@ -155,7 +165,11 @@ int zs_store_put_class(struct zs_store *store, unsigned class, const void *data,
 
     zs_limit_refused = false;
     err = zs_make(store, class, data, len, &m);
-    if (err == 0) {
+    if (err == 0 && m.dict != NULL) { /* stored and counted: fork_store.c */
+        zs_work_begin();
+        err = zs_made_create(store, &m, out);
+        zs_work_end();
+    } else if (err == 0) {
         err = zs_made_create(store, &m, out);
     }
     return zs_store_error(err);
@@ -204,6 +218,7 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
     if (err != 0) {
         return zs_store_error(err);
     }
+    zs_work_begin(); /* as in a put */
     /* What the old value is, it stays for this section: C1 in cold_map.h. */
     zs_change_begin(&store->recompress.map, h.raw);
     damaged = zs_reading_begin(store, h, &old);
@@ -222,6 +237,7 @@ int zs_store_replace_class(struct zs_store *store, unsigned class,
     zs_reading_end(store);
     zs_change_end(&store->recompress.map);
     zs_made_end(store, &m, err);
+    zs_work_end();
     return zs_store_error(err);
 }
 

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 
+#include "fork.h"
 #include "codec.h"
 #include "dict_work.h"
 #include "patterns.h"
@@ -40,12 +41,15 @@ struct zs_store {
     struct zs_recompress recompress; /* all zero: off */
     struct zs_worker worker;         /* for both */
     struct zs_patterns patterns;
+    struct zs_fork_member fork;
     struct zs_store_counters counters;
 };
 
 /* What is due for dictionaries and cold values: the step of the worker of the
  * store `arg`. */
 bool zs_store_work(void *arg, uint64_t *next_ns);
+
+extern const struct zs_fork_ops zs_store_fork_ops; /* fork_store.c */
 
 /* A pool's -ENOMEM as a store's error; `limit_refused` was false before. */
 static inline int zs_store_error(int err)

@@ -24,6 +24,10 @@
  *   T1  is_registered whenever anything in the struct is to be given up
  *   T2  buffer_bytes <= ZS_WORK_BUFFER_KEEP_BYTES while nobody has taken it
  *
+ * Forks
+ *   In the child the contexts and buffers of other threads are lost: some 300
+ *   KiB for each that used zstd, 20 for lz4, and its work buffer.
+ *
  * Not done
  *   The main thread's struct is left to the end of the process: exit() runs no
  *   key destructors.
@@ -37,6 +41,7 @@
 #include <stdint.h>
 
 #include "check.h"
+#include "fork.h"
 #include "lock.h"
 #include "os.h"
 
@@ -167,9 +172,50 @@ static void empty_thread_ctx(void *arg)
     t->is_registered = false;
 }
 
+/* In the child of a fork: numbers of threads that are gone are free. Their
+ * contexts are lost, for one of them may just have been in use. */
+static void keep_own_number(struct zs_fork_member *m)
+{
+    (void)m;
+    /* 1 for none, and if this thread has none. relaxed: it is alone */
+    atomic_store_explicit(&numbers_taken, 1 | UINT64_C(1) << this_thread.number,
+                          memory_order_relaxed);
+}
+
+static void lock(struct zs_fork_member *m, enum zs_rank rank)
+{
+    (void)m;
+    if (rank == ZS_RANK_STORE) {
+        zs_lock_acquire_together(&threads_lock);
+        zs_lock_acquire_together(&zs_codecs_lock);
+    }
+}
+
+static void unlock(struct zs_fork_member *m, enum zs_rank rank)
+{
+    (void)m;
+    if (rank == ZS_RANK_STORE) {
+        zs_lock_release_together(&zs_codecs_lock);
+        zs_lock_release_together(&threads_lock);
+    }
+}
+
+static const struct zs_fork_ops fork_ops = {
+    .lock = lock,
+    .unlock = unlock,
+    .child = keep_own_number,
+};
+static struct zs_fork_member fork_member = { .how = &fork_ops };
+
 static void make_key(void)
 {
-    has_key = pthread_key_create(&key, empty_thread_ctx) == 0;
+    has_key = zs_fork_join(&fork_member) == 0 &&
+              pthread_key_create(&key, empty_thread_ctx) == 0;
+}
+
+void zs_thread_ctx_init(void)
+{
+    pthread_once(&key_once, make_key);
 }
 
 /* Have the thread's exit free what it is about to get. */
@@ -178,7 +224,7 @@ static int register_thread(struct thread_ctx *t)
     if (t->is_registered) {
         return 0;
     }
-    pthread_once(&key_once, make_key);
+    zs_thread_ctx_init();
     if (!has_key || pthread_setspecific(key, t) != 0) {
         return -ENOMEM;
     }

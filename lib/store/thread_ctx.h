@@ -18,6 +18,9 @@
 
 #define ZS_THREAD_NUMBERS 64u
 
+/* Once before all others, in no read section: it may wait for a fork. */
+void zs_thread_ctx_init(void);
+
 /* The calling thread's compressor or decompressor of a codec; *out is NULL for
  * a codec that needs none. 0 or -ENOMEM. */
 int zs_thread_compressor(const struct zs_codec_ops *codec, void **out);

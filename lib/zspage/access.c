@@ -24,6 +24,7 @@
 
 #include "cache.h"
 #include "few_bytes.h"
+#include "fork.h"
 #include "for_store.h"
 #include "probe.h"
 #include "rcu.h"
@@ -252,11 +253,13 @@ static int write_pinned(struct zs_pool *pool, uint32_t h, size_t offset,
     uint32_t w;
     int err;
 
+    zs_work_begin();
     zs_read_lock();
     w = pin_object(pool, h, "zs_obj_write");
     err = write_at(pool, w, offset, data, len);
     zspage_unpin(zspage_at(pool, zs_slot_zspage(w)));
     zs_read_unlock();
+    zs_work_end();
     return err;
 }
 
@@ -348,6 +351,7 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
     if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
         return -EINVAL;
     }
+    zs_work_begin();
     zs_read_lock();
     (void)live_word(pool, raw, __func__);
     err = place_object(pool, &raw, data, size, usual_size(pool, size), &word);
@@ -355,6 +359,7 @@ int zs_obj_replace(struct zs_pool *pool, zs_handle_t h, const void *data,
         object_switch_to(pool, raw, word, __func__);
     }
     zs_read_unlock();
+    zs_work_end();
     return err;
 }
 
@@ -395,6 +400,7 @@ int zs_realloc(struct zs_pool *pool, zs_handle_t h, size_t size)
     if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
         return -EINVAL;
     }
+    zs_work_begin();
     zs_read_lock();
     from = live_word(pool, raw, __func__);
     if (!stays_in(pool, zspage_at(pool, zs_slot_zspage(from)), size)) {
@@ -405,5 +411,6 @@ int zs_realloc(struct zs_pool *pool, zs_handle_t h, size_t size)
         }
     }
     zs_read_unlock();
+    zs_work_end();
     return err;
 }

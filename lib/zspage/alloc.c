@@ -23,6 +23,7 @@
 
 #include "cache.h"
 #include "few_bytes.h"
+#include "fork.h"
 #include "os.h"
 #include "probe.h"
 #include "rcu.h"
@@ -165,6 +166,18 @@ __attribute__((noinline)) static void scrape_together(struct zs_pool *pool,
     note_wait(pool, since);
 }
 
+/* Work ends meanwhile (fork.h): it may wait for a pass. Nothing is half done,
+ * and nobody is outside of it. */
+static bool try_stall(struct zs_pool *pool)
+{
+    bool gained;
+
+    zs_work_end();
+    gained = zs_arena_stall(pool->arena);
+    zs_work_begin();
+    return gained;
+}
+
 /* Try again as long as something that is out may have been found. */
 static int place_anyhow(struct zs_pool *pool, size_t size, uint32_t *h,
                         struct zspage **zp, unsigned *idx)
@@ -177,7 +190,7 @@ static int place_anyhow(struct zs_pool *pool, size_t size, uint32_t *h,
         *h = given;
         err = place(pool, size, h, zp, idx);
     }
-    if (err == -ENOMEM && zs_arena_stall(pool->arena)) {
+    if (err == -ENOMEM && try_stall(pool)) {
         *h = given;
         err = place(pool, size, h, zp, idx);
     }
@@ -212,25 +225,42 @@ __attribute__((noinline)) int create_uncached(struct zs_pool *pool,
     if (size == 0 || size > ZS_MAX_OBJ_BYTES) {
         return -EINVAL;
     }
+    zs_work_begin();
     err = place_object(pool, &h, data, len, size, &word);
-    if (err) {
-        return err;
+    if (!err) {
+        /* release: pairs with zs_slot_load(); the bytes are there */
+        atomic_store_explicit(&pool->handles.slots[h], word,
+                              memory_order_release);
+        zspage_unpin(zspage_at(pool, zs_slot_zspage(word)));
+        out->raw = h;
     }
-    /* release: pairs with zs_slot_load(); the bytes are there */
-    atomic_store_explicit(&pool->handles.slots[h], word, memory_order_release);
-    zspage_unpin(zspage_at(pool, zs_slot_zspage(word)));
-    out->raw = h;
-    return 0;
+    zs_work_end();
+    return err;
 }
 
 /* --- through the thread's cache --- */
+
+/* A handle from the thread's cache, which is made or filled; 0: not that
+ * way. */
+static uint32_t cached_slowly(struct zs_pool *pool, size_t size)
+{
+    struct zs_cache *c;
+    uint32_t h = 0;
+
+    if (is_cached_size(size)) {
+        zs_work_begin();
+        c = cache_of_thread(pool);
+        h = c ? cache_malloc_slowly(c, size) : 0;
+        zs_work_end();
+    }
+    return h;
+}
 
 /* Where the fast path did not do. */
 __attribute__((noinline)) static int
 malloc_slowly(struct zs_pool *pool, size_t size, zs_handle_t *out)
 {
-    struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
-    uint32_t h = c ? cache_malloc_slowly(c, size) : 0;
+    uint32_t h = cached_slowly(pool, size);
 
     ZS_PROBE2(alloc_slow, pool, size);
     if (h == 0) {
@@ -266,7 +296,6 @@ __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
                                                    size_t size,
                                                    zs_handle_t *out)
 {
-    struct zs_cache *c = is_cached_size(size) ? cache_of_thread(pool) : NULL;
     uint32_t h;
     int err;
 
@@ -274,7 +303,7 @@ __attribute__((noinline)) static int create_slowly(struct zs_pool *pool,
         return -EINVAL;
     }
     ZS_PROBE2(alloc_slow, pool, size);
-    h = c ? cache_malloc_slowly(c, size) : 0;
+    h = cached_slowly(pool, size);
     if (h == 0) {
         return create_uncached(pool, data, len, usual_size(pool, size), out);
     }
@@ -397,15 +426,18 @@ static void free_slowly(struct zs_pool *pool, struct zs_cache *c, uint32_t h)
 __attribute__((noinline)) static void free_indirectly(struct zs_pool *pool,
                                                       uint32_t h)
 {
-    struct zs_cache *c = cache_of_thread(pool);
+    struct zs_cache *c;
 
     if (h - 1 >= pool->handles.n_handles - 1) {
         bad_handle(pool, h, "zs_free");
     }
+    zs_work_begin();
+    c = cache_of_thread(pool);
     if (!c || !atomic_load_explicit(&c->late, memory_order_relaxed) ||
         !cache_free_late(c, &h)) {
         free_slowly(pool, c, h);
     }
+    zs_work_end();
 }
 
 void zs_free(struct zs_pool *pool, zs_handle_t h)

@@ -105,7 +105,7 @@ struct zs_cache {
     uint32_t n_handles;       /* set once: the pool's */
     _Atomic uint64_t granted; /* C2; owner in a section, or thief */
     _Atomic uint64_t quota;   /* set by anybody, under caches_lock or not */
-    const void *thread;       /* set once: cache_thread.c */
+    const void *thread;       /* cache_thread.c; guarded by caches_lock */
     struct zs_cache *next;    /* guarded by caches_lock */
     uint32_t n_slow;          /* slow paths since bins in use were looked for */
     uint32_t next_late;
@@ -133,7 +133,7 @@ extern _Thread_local struct zs_cache_of zs_hot_caches[ZS_HOT_CACHES]
 
 /* The slow way to the calling thread's cache; makes it. NULL: no memory. */
 struct zs_cache *cache_find(struct zs_pool *pool);
-void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes);
+int caches_init(struct zs_pool *pool, uint64_t min_cache_bytes);
 /* The pool's end: every slot and handle goes back. */
 void caches_destroy(struct zs_pool *pool);
 
@@ -390,6 +390,13 @@ void caches_resume(struct zs_pool *pool);
  */
 bool caches_are_hushed(const struct zs_pool *pool, const struct zspage *zp);
 void caches_hush(struct zs_pool *pool);
+
+/* Around a fork (pools.c), with caches_lock held: fast paths find nothing to
+ * do, and no section is under way; back to what they were. */
+void caches_close_locked(struct zs_pool *pool);
+void caches_open_locked(struct zs_pool *pool);
+/* In its child: caches of other threads belong to nobody. */
+void caches_disown(struct zs_pool *pool);
 
 /* Slots and bytes in all caches, as they are just now. */
 void caches_count(struct zs_pool *pool, uint64_t *slots, uint64_t *bytes);

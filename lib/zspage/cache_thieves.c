@@ -4,6 +4,7 @@
  * its late frees done, wait for its section.
  */
 #include "cache_impl.h"
+#include "fork.h"
 
 /* No memory, for nobody writes to it. */
 static _Atomic uint16_t no_fast_class[ZS_MAX_ZSPAGES];
@@ -99,11 +100,13 @@ static void caches_empty_locked(struct zs_pool *pool, bool all)
 
 static void empty_caches(struct zs_pool *pool, bool all)
 {
+    zs_work_begin(); /* before the lock (fork.h), as in all that follow */
     zs_lock_acquire(&pool->caches_lock);
     if (pool->caches) {
         caches_empty_locked(pool, all);
     }
     zs_lock_release(&pool->caches_lock);
+    zs_work_end();
 }
 
 void caches_empty(struct zs_pool *pool)
@@ -116,8 +119,39 @@ void caches_empty_bins(struct zs_pool *pool)
     empty_caches(pool, false);
 }
 
+/* A ring stays as it is, and stays on (C3): nobody frees late while `stop` is
+ * set. */
+static void set_closed_locked(struct zs_pool *pool, bool is_closed)
+{
+    bool slow = is_closed || zs_sections_are_fenced();
+
+    ZS_ASSERT_HELD(&pool->caches_lock);
+    ZS_ASSERT(!pool->caches_suspended); /* a pass does that */
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        /* release: pairs with cache_enter(), as in set_stop_locked() */
+        atomic_store_explicit(&c->stop, is_closed, memory_order_release);
+        atomic_store_explicit(&c->fast_class,
+                              slow ? no_fast_class : pool->fast_class,
+                              memory_order_release);
+    }
+}
+
+void caches_close_locked(struct zs_pool *pool)
+{
+    set_closed_locked(pool, true);
+    if (pool->caches) {
+        wait_locked(pool);
+    }
+}
+
+void caches_open_locked(struct zs_pool *pool)
+{
+    set_closed_locked(pool, false);
+}
+
 static void catch_up_all(struct zs_pool *pool)
 {
+    zs_work_begin();
     zs_lock_acquire(&pool->caches_lock);
     if (pool->caches) {
         set_stop_locked(pool, true);
@@ -128,6 +162,7 @@ static void catch_up_all(struct zs_pool *pool)
         set_stop_locked(pool, false);
     }
     zs_lock_release(&pool->caches_lock);
+    zs_work_end();
 }
 
 void caches_note_large(struct zs_pool *pool)
@@ -141,6 +176,7 @@ void caches_note_large(struct zs_pool *pool)
 
 static void set_suspended(struct zs_pool *pool, bool suspended)
 {
+    zs_work_begin();
     zs_lock_acquire(&pool->caches_lock);
     pool->caches_suspended = suspended;
     set_stop_locked(pool, false);
@@ -151,6 +187,7 @@ static void set_suspended(struct zs_pool *pool, bool suspended)
         cache_catch_up_locked(c);
     }
     zs_lock_release(&pool->caches_lock);
+    zs_work_end();
 }
 
 void caches_suspend(struct zs_pool *pool)

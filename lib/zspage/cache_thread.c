@@ -4,7 +4,8 @@
  * pool, given up when the thread or the pool ends.
  *
  * Idea
- *   A pool lists its caches, and the process lists its pools. A thread finds
+ *   A pool lists its caches, and the process its pools (pools.c). A thread
+ *   finds
  *   its cache in a few thread-local words by the pool's number, which is never
  *   used again; if not there, in the pool's list. At a thread's end the
  *   destructor of one pthread key goes through all pools. (Its caches are found
@@ -16,13 +17,10 @@
  *   pools.
  */
 #include "cache.h"
+#include "fork.h"
 #include "os.h"
 
 _Thread_local struct zs_cache_of zs_hot_caches[ZS_HOT_CACHES];
-
-/* The pools that there are; ends of threads and of pools exclude each other. */
-static struct zs_lock pools_lock = { PTHREAD_MUTEX_INITIALIZER, ZS_RANK_POOLS };
-static struct zs_pool *pools; /* linked by next_pool; guarded by pools_lock */
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -94,11 +92,9 @@ static void leave_pools(void *ignored)
     (void)ignored;
     is_registered = false;
     forget_hot_caches();
-    zs_lock_acquire(&pools_lock);
-    for (struct zs_pool *p = pools; p; p = p->next_pool) {
-        leave_pool(p);
-    }
-    zs_lock_release(&pools_lock);
+    zs_work_begin(); /* before the locks (fork.h) */
+    pools_each(leave_pool);
+    zs_work_end();
 }
 
 static void make_key(void)
@@ -166,6 +162,33 @@ static void add_cache(struct zs_pool *pool, struct zs_cache *c)
     zs_lock_release(&pool->caches_lock);
 }
 
+/* A cache that belongs to nobody, if there is one. */
+static struct zs_cache *take_over(struct zs_pool *pool)
+{
+    struct zs_cache *c;
+
+    zs_lock_acquire(&pool->caches_lock);
+    c = pool->caches;
+    while (c && c->thread) {
+        c = c->next;
+    }
+    if (c) {
+        c->thread = this_thread();
+    }
+    zs_lock_release(&pool->caches_lock);
+    return c;
+}
+
+/* At the fork each of them was whole (pools.c). */
+void caches_disown(struct zs_pool *pool)
+{
+    for (struct zs_cache *c = pool->caches; c; c = c->next) {
+        if (c->thread != this_thread()) {
+            c->thread = NULL;
+        }
+    }
+}
+
 struct zs_cache *cache_find(struct zs_pool *pool)
 {
     struct zs_cache *c;
@@ -174,6 +197,9 @@ struct zs_cache *cache_find(struct zs_pool *pool)
     c = *link_of_thread_locked(pool);
     zs_lock_release(&pool->caches_lock);
     if (!c && register_thread()) {
+        c = take_over(pool);
+    }
+    if (!c && is_registered) {
         c = new_cache(pool);
         if (c) {
             add_cache(pool, c);
@@ -188,9 +214,10 @@ struct zs_cache *cache_find(struct zs_pool *pool)
 
 /* --- pools --- */
 
-void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
+int caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
 {
     static _Atomic uint64_t last_id; /* 0 is no pool */
+    int err;
 
     zs_sections_init();
     zs_cache_sizes_init();
@@ -201,27 +228,16 @@ void caches_init(struct zs_pool *pool, uint64_t min_cache_bytes)
         1 + atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed);
     pool->hot_offset = (char *)&zs_hot_caches[pool->cache_id % ZS_HOT_CACHES] -
                        zs_thread_base();
-    zs_lock_acquire(&pools_lock);
-    pool->next_pool = pools;
-    pools = pool;
-    zs_lock_release(&pools_lock);
-}
-
-static void unlink_pool(struct zs_pool *pool)
-{
-    struct zs_pool **link = &pools;
-
-    zs_lock_acquire(&pools_lock);
-    while (*link != pool) {
-        link = &(*link)->next_pool;
+    err = pools_add(pool);
+    if (err) {
+        zs_lock_destroy(&pool->caches_lock);
     }
-    *link = pool->next_pool;
-    zs_lock_release(&pools_lock);
+    return err;
 }
 
 void caches_destroy(struct zs_pool *pool)
 {
-    unlink_pool(pool);
+    pools_remove(pool);
     caches_empty(pool);
     while (pool->caches) {
         struct zs_cache *c = pool->caches;

@@ -10,9 +10,13 @@
  *   larger than a page, then only its objects can move.
  *
  *   After evacuation each class may still have several partly filled zspages:
- *   consolidate() pours the emptiest into the fullest until one is left. That
- *   one costs half a page on average; with hundreds of classes this counts in
- *   a small pool. So trim() first moves the last objects of a class up into
+ *   consolidate() pours the emptiest into the fullest, whole ones, until the
+ *   emptiest has more objects than the others have free slots. So no class has
+ *   more zspages than its objects need; but up to the slots of one zspage are
+ *   spread over several as holes. trim() pours the emptiest into these, as far
+ *   as it goes. Then one is left that is partly filled. It costs half a page on
+ *   average; with hundreds of classes this counts in a small pool. So trim()
+ *   first moves the last objects of a class up into
  *   the partly filled zspage of the next larger class, where that takes fewer
  *   pages. (Each time the pool shrinks by a page, so nothing climbs for ever.)
  *   What is not needed at the ends of the rest is given back; where an end
@@ -402,10 +406,58 @@ static void move_up(struct zs_pool *pool, struct zs_class *cl)
     settle(pool, zp, true);
 }
 
+/* Free slots with memory, of all zspages but the one. */
+static unsigned n_holes_locked(struct zs_pool *pool, struct zs_class *cl,
+                               const struct zspage *but)
+{
+    unsigned n = 0;
+
+    for (unsigned l = 0; l <= ZS_LIST_PARTIAL_LAST; l++) {
+        for (uint32_t i = cl->lists[l]; i != 0; i = zspage_at(pool, i)->next) {
+            const struct zspage *zp = zspage_at(pool, i);
+
+            n += zp != but ? zspage_room(zp) : 0;
+        }
+    }
+    return n;
+}
+
+/* Can the holes of the others take so many of its objects that the rest needs
+ * fewer pages? */
+static bool fills_holes_locked(struct zs_pool *pool, struct zs_class *cl,
+                               const struct zspage *zp)
+{
+    unsigned holes = n_holes_locked(pool, cl, zp);
+    unsigned left = zp->n_live > holes ? zp->n_live - holes : 0;
+
+    return need(cl, left) < need(cl, zp->n_live);
+}
+
+/* The emptiest zspage, which the others cannot take whole (consolidate()): in
+ * part. What is left of it lies in front of a new one. */
+static void pour_last(struct zs_pool *pool, struct zs_class *cl)
+{
+    struct zspage *zp;
+
+    zs_lock_acquire(&cl->lock);
+    zp = class_pick_source_locked(pool, cl);
+    if (zp && !fills_holes_locked(pool, cl, zp)) {
+        zp = NULL;
+    }
+    if (zp) {
+        take_locked(pool, zp);
+    }
+    zs_lock_release(&cl->lock);
+    if (zp) {
+        settle(pool, zp, move_out(pool, zp) == ZS_MIGRATE_DONE);
+    }
+}
+
 static void trim_class(struct zs_pool *pool, struct zs_class *cl)
 {
     unsigned tries = 0;
 
+    pour_last(pool, cl);
     while (tries < TRIM_TRIES && trim_one(pool, cl)) {
         tries++;
     }

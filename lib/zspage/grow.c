@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fork.h"
 #include "os.h"
 #include "pool_impl.h"
 
@@ -564,6 +565,7 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     struct zs_class *cl = class_of(pool, zp);
     struct place p;
 
+    zs_work_begin();
     /* The pages stop being the zspage's under the class lock, where page_ops.c
      * asks whose they are. */
     zs_lock_acquire(&cl->lock);
@@ -578,4 +580,5 @@ void zspage_release(struct zs_pool *pool, struct zspage *zp)
     zs_lock_release(&cl->lock);
     place_retire(pool, &p);
     give_number(pool, zp->n_slots, zspage_number(pool, zp), zp->side);
+    zs_work_end();
 }

@@ -32,6 +32,9 @@ static void list_pin(struct zs_pool *pool, struct zs_pin *pin)
 
 static void unlist_pin(struct zs_pool *pool, struct zs_pin *pin)
 {
+    if (pin->thread == 0) { /* see pins_disown() */
+        return;
+    }
     zs_lock_acquire(&pool->pins_lock);
     if (pin->next) {
         pin->next->prev = pin->prev;
@@ -104,6 +107,30 @@ void zs_unpin(struct zs_pool *pool, struct zs_pin *pin)
     pin->view.n_parts = 0;
     unblock(pool, pin);
     zspage_unpin(zspage_at(pool, pin->zspage));
+}
+
+/* They lie anywhere, the stacks of threads that are gone included. Those that
+ * are the child's to end are still pins: they count. */
+void pins_disown(struct zs_pool *pool, long thread)
+{
+    struct zs_pin *next;
+    struct zs_pin *p = pool->pins;
+
+    pool->pins = NULL;
+    for (; p; p = next) {
+        next = p->next;
+        if (p->thread != thread) {
+            p->thread = 0;
+            continue;
+        }
+        p->thread = syscall(SYS_gettid);
+        p->prev = NULL;
+        p->next = pool->pins;
+        if (p->next) {
+            p->next->prev = p;
+        }
+        pool->pins = p;
+    }
 }
 
 /* --- explaining --- */

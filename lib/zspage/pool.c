@@ -156,12 +156,16 @@ static int init_pool(struct zs_pool *pool, const struct zs_pool_config *cfg)
     }
     limbo_init(pool);
     zs_lock_init(&pool->pins_lock, ZS_RANK_PINS);
-    caches_init(pool, cfg->min_cache_bytes);
+    err = caches_init(pool, cfg->min_cache_bytes);
+    if (err) {
+        goto undo_limbo;
+    }
     err = init_type(pool);
     if (!err) {
         return 0;
     }
     caches_destroy(pool);
+undo_limbo:
     zs_lock_destroy(&pool->pins_lock);
     zs_grace_leave(&pool->arena->grace, &pool->limbo_member);
     destroy_tables(pool);

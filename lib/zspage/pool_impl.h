@@ -18,6 +18,7 @@
  *   page_ops.c   movable_ops of zspage pages
  *   for_store.c  objects of several pieces; handles without an object
  *   pin.c        zs_pin, zs_unpin, and who holds pins
+ *   pools.c      the pools of the process
  *   pool.c       create, destroy, statistics
  *   dump.c       a table for people
  */
@@ -407,11 +408,22 @@ static inline bool pool_is_worth_fetching(const struct zs_pool *pool)
 void view_of_word(const struct zs_pool *pool, uint32_t word,
                   struct zs_view *out);
 
+/* --- pools.c --- */
+
+/* From here to there all of the pool's locks exist. 0 or -ENOMEM. */
+int pools_add(struct zs_pool *pool);
+void pools_remove(struct zs_pool *pool);
+/* Call fn for each pool, which cannot end meanwhile. */
+void pools_each(void (*fn)(struct zs_pool *pool));
+
 /* --- pin.c --- */
 
 /* Who pins the zspage and since when; leaves `text` as it is when nobody. */
 void pin_describe(struct zs_pool *pool, uint32_t zspage, char *text,
                   size_t len);
+/* In the child of a fork, under pins_lock: pins are listed no more, but for
+ * those of the thread that was `thread`, which is the calling one now. */
+void pins_disown(struct zs_pool *pool, long thread);
 /* A line for each pin; none in builds without checks. */
 void pin_dump(struct zs_pool *pool, int fd);
 

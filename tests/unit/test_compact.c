@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of zspool/compactor.h: one pass by hand, and the thread. */
+/* Unit tests of zs_compact(): one pass by hand. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -108,6 +108,41 @@ static void compact__leaves_little_more_than_the_live_bytes(void **state)
         assert_true(ratio() < 1.01); /* one class: a page at its end */
         all_objects_are_right();
     }
+}
+
+/* Fewer free slots than the emptiest zspage has objects: none can be emptied
+ * whole. And in none of them a page is free. */
+static void compact__leaves_no_holes_in_zspages(void **state)
+{
+    enum { N = 8 * 512, BYTES = 64 };
+    static zs_handle_t h[N];
+    struct zs_pool_config cfg = { .max_zspages = 1 << 10 };
+    struct zs_pool_stats stats;
+    struct zs_pool *small;
+
+    (void)state;
+    zs_size_classes_init();
+    assert_int_equal(zs_size_class(zs_size_class_of(BYTES))->n_slots, 512);
+    assert_int_equal(zs_pool_create(&cfg, &small), 0);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(
+            zs_obj_create_sized(small, &i, sizeof(i), BYTES, &h[i]), 0);
+    }
+    for (unsigned i = 0; i < N; i += 10) {
+        zs_free(small, h[i]);
+    }
+    assert_int_equal(zs_compact(zs_pool_arena(small), NULL), 0);
+    zs_pool_stats(small, &stats);
+    assert_true(stats.live_bytes >= (uint64_t)N * 9 / 10 * BYTES - BYTES);
+    assert_true(stats.zspage_resident_bytes < stats.live_bytes + ZS_PAGE_BYTES);
+    for (unsigned i = 1; i < N; i += i % 10 == 9 ? 2 : 1) {
+        unsigned char local[ZS_LOCAL_COPY_BYTES];
+
+        assert_memory_equal(zs_obj_read_begin(small, h[i], local), &i,
+                            sizeof(i));
+        zs_obj_read_end(small);
+    }
+    zs_pool_destroy(small);
 }
 
 static void compact__says_what_it_did(void **state)
@@ -345,71 +380,6 @@ static void compact__by_two_threads_takes_turns(void **state)
     all_objects_are_right();
 }
 
-/* --- the thread --- */
-
-/* Bounded: two minutes of trying is a failure, not a wait. */
-static void wait_for_ratio(double want)
-{
-    uint64_t end = zs_os.now_ns() + UINT64_C(120000000000);
-
-    while (ratio() > want) {
-        assert_true(zs_os.now_ns() < end);
-        sched_yield();
-    }
-}
-
-static void thread__gives_memory_back_by_itself(void **state)
-{
-    struct zs_compactor_config cfg = { .tick_ns = 1000000 };
-    struct zs_compactor *c;
-
-    (void)state;
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c), 0);
-    make_holes(4);
-    wait_for_ratio(1.0 + 2.0 * 4 / 4.0); /* two idle blocks are kept */
-    all_objects_are_right();
-    zs_compactor_stop(c);
-}
-
-static void thread__works_at_once_when_kicked(void **state)
-{
-    struct zs_compactor_config cfg = { .tick_ns = UINT64_C(3600000000000) };
-    struct zs_compactor *c;
-
-    (void)state;
-    make_holes(4);
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c), 0);
-    zs_compactor_kick(c);
-    wait_for_ratio(2.5);
-    zs_compactor_stop(c);
-    all_objects_are_right();
-}
-
-static int refuse_thread(pthread_t *out, void *(*run)(void *), void *arg)
-{
-    (void)out;
-    (void)run;
-    (void)arg;
-    return -EAGAIN;
-}
-
-static void thread__start_fails_cleanly(void **state)
-{
-    int (*real)(pthread_t *, void *(*)(void *), void *) = zs_os.thread_start;
-    struct zs_compactor_config cfg = { .budget.high_permille = 1001 };
-    struct zs_compactor *c = NULL;
-
-    (void)state;
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), &cfg, &c),
-                     -EINVAL);
-    zs_os.thread_start = refuse_thread;
-    assert_int_equal(zs_compactor_start(zs_pool_arena(pool), NULL, &c),
-                     -EAGAIN);
-    zs_os.thread_start = real;
-    assert_null(c);
-    zs_compactor_stop(NULL);
-}
-
 /* The first class is gone through like the others, in the first pass too. */
 static void compact__puts_the_smallest_objects_together(void **state)
 {
@@ -440,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         COMPACT_TEST(compact__leaves_little_more_than_the_live_bytes),
+        COMPACT_TEST(compact__leaves_no_holes_in_zspages),
         COMPACT_TEST(compact__says_what_it_did),
         COMPACT_TEST(compact__moves_nothing_when_there_is_nothing_to_gain),
         COMPACT_TEST(compact__migrates_the_pages_of_full_zspages),
@@ -449,9 +420,6 @@ int main(void)
         COMPACT_TEST(compact__takes_free_slots_with_memory_first),
         COMPACT_TEST(compact__by_two_threads_takes_turns),
         COMPACT_TEST(compact__puts_the_smallest_objects_together),
-        COMPACT_TEST(thread__gives_memory_back_by_itself),
-        COMPACT_TEST(thread__works_at_once_when_kicked),
-        COMPACT_TEST(thread__start_fails_cleanly),
     };
 
     use_exact_sizes();

@@ -278,6 +278,36 @@ static void table__is_looked_up_while_its_objects_die(void **unused)
     destroy_all();
 }
 
+/* Until a round has passed a zspage of dying objects looks full; a pass begins
+ * with one. (The section keeps liburcu's thread from being quicker.) */
+static void compaction__packs_what_dying_objects_leave(void **unused)
+{
+    enum { N = 1000 }; /* of one pageblock: none is evacuated */
+    uint64_t n_zspages;
+
+    (void)unused;
+    create(16, 0, 0);
+    create_pool();
+    for (unsigned i = 0; i < N; i++) {
+        objects[i] = store(i, OBJ_BYTES);
+    }
+    zs_read_begin();
+    for (unsigned i = 0; i < N; i++) {
+        if (i % 8 != 0) {
+            zs_free_deferred(pool, objects[i]);
+        }
+    }
+    zs_read_end();
+    assert_int_equal(zs_compact(arena, NULL), 0);
+    n_zspages = stats_now().n_zspages;
+    assert_int_equal(zs_compact(arena, NULL), 0);
+    assert_int_equal(stats_now().n_zspages, n_zspages); /* it was done */
+    for (unsigned i = 0; i < N; i += 8) {
+        assert_object_is_right(objects[i], i, OBJ_BYTES);
+    }
+    destroy_all();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +316,7 @@ int main(void)
         cmocka_unit_test(all_of_them__come_back_by_a_compaction),
         cmocka_unit_test(run__dies_like_the_others),
         cmocka_unit_test(compaction__goes_round_a_dying_object),
+        cmocka_unit_test(compaction__packs_what_dying_objects_leave),
         cmocka_unit_test(pool__may_end_while_objects_are_dying),
         cmocka_unit_test(dying_handle__is_dead_but_for_readers),
         cmocka_unit_test(table__is_looked_up_while_its_objects_die),

@@ -461,6 +461,34 @@ static zs_pfn_t page_of(zs_handle_t h)
     return page;
 }
 
+/* Behind seven runs of 65 pages is room for no eighth. */
+static void compact__leaves_no_block_that_nothing_fits_into(void **unused)
+{
+    enum { RUN_BYTES = 65 * PAGE, N = 100 };
+    struct zs_pool_config cfg = { 0 };
+
+    (void)unused;
+    create_huge(64, 0);
+    cfg.arena = arena;
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(zs_malloc(pool, RUN_BYTES, &objects[i]), 0);
+        assert_int_equal(zs_obj_write(pool, objects[i], 0, &i, sizeof(i)), 0);
+    }
+    assert_true(stats().resident_bytes > (uint64_t)N * RUN_BYTES * 108 / 100);
+    assert_int_equal(zs_compact(arena, NULL), 0);
+    assert_int_equal(stats().resident_bytes, N * RUN_BYTES);
+    for (unsigned i = 0; i < N; i++) {
+        const void *p = zs_obj_read_begin(pool, objects[i], NULL);
+
+        assert_memory_equal(p, &i, sizeof(i));
+        zs_obj_read_end(pool);
+    }
+    assert_figures_are_true();
+    zs_pool_destroy(pool);
+    destroy();
+}
+
 /* The last zspage of a class is partly filled; in a huge block its unused
  * pages would keep their memory. */
 static void trim__moves_ends_out_of_huge_blocks(void **unused)
@@ -525,6 +553,180 @@ static void at_the_limit__holes_are_used(void **unused)
     destroy();
 }
 
+/* --- holes --- */
+
+#define HOLE 2u /* pages */
+
+static zs_pfn_t fillers[BLOCK / HOLE];
+
+/* A huge block, full of runs of so many pages. */
+static void fill_a_huge_block(void)
+{
+    for (unsigned i = 0; i < BLOCK / HOLE; i++) {
+        fillers[i] = take_for(ZS_USE_DENSE, HOLE);
+        assert_true(is_huge(fillers[i]));
+    }
+    assert_int_equal(n_asked, 1);
+}
+
+/* Every `step`th run becomes a hole; the others stay. */
+static void make_holes(unsigned step)
+{
+    for (unsigned i = 0; i < BLOCK / HOLE; i += step) {
+        zs_pages_free(arena, fillers[i], HOLE);
+        fillers[i] = ZS_PFN_NONE;
+    }
+}
+
+static void drop_fillers(void)
+{
+    for (unsigned i = 0; i < BLOCK / HOLE; i++) {
+        if (fillers[i] != ZS_PFN_NONE) {
+            zs_pages_free(arena, fillers[i], HOLE);
+        }
+    }
+}
+
+static void holes__are_preferred_when_none_is_long_enough(void **unused)
+{
+    (void)unused;
+    create_huge(8, 0);
+    fill_a_huge_block();
+    assert_false(zs_arena_prefers_idle(arena, 16)); /* there is none */
+    make_holes(2);
+    assert_true(zs_arena_prefers_idle(arena, 16));
+    assert_false(zs_arena_prefers_idle(arena, HOLE)); /* that one fits */
+    drop_fillers();
+    destroy();
+}
+
+static void few_holes__are_left_alone(void **unused)
+{
+    (void)unused;
+    create_huge(8, 0);
+    fill_a_huge_block();
+    make_holes(32); /* 8 of them, 16 pages */
+    assert_true(zs_arena_prefers_idle(arena, 2 * HOLE));
+    assert_false(zs_arena_prefers_idle(arena, 8 * HOLE / 2 + 1));
+    drop_fillers();
+    destroy();
+}
+
+/* They come and go with what is taken; a closed block has none to offer. */
+static void holes__are_counted(void **unused)
+{
+    (void)unused;
+    create_huge(8, 0);
+    fill_a_huge_block();
+    assert_int_equal(arena->n_pages_idle, 0);
+    make_holes(2);
+    assert_int_equal(arena->n_pages_idle, BLOCK / 2);
+    fillers[0] = take_for(ZS_USE_DENSE, HOLE);
+    assert_int_equal(arena->n_pages_idle, BLOCK / 2 - HOLE);
+    assert_true(zs_block_close(arena, fillers[0] / BLOCK));
+    assert_int_equal(arena->n_pages_idle, 0);
+    zs_block_reopen(arena, fillers[0] / BLOCK);
+    assert_int_equal(arena->n_pages_idle, BLOCK / 2 - HOLE);
+    drop_fillers();
+    destroy();
+}
+
+/* Objects: some 780 in zspages that are filled little by little, and what comes
+ * then in dense ones of 28 pages. Not as many as the holes have room for. */
+#define IN_HOLES 1300u
+
+/* Without those that lie across two pages. */
+static unsigned n_in_block(uint32_t block)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < IN_HOLES; i++) {
+        found += page_of(objects[i]) / BLOCK == block;
+    }
+    return found;
+}
+
+static void create_objects_in_holes(void)
+{
+    unsigned char bytes[1000];
+    struct zs_pool_config cfg = { .arena = arena };
+
+    assert_int_equal(zs_pool_create(&cfg, &pool), 0);
+    for (unsigned i = 0; i < IN_HOLES; i++) {
+        memset(bytes, (int)i, sizeof(bytes));
+        assert_int_equal(zs_obj_create(pool, bytes, sizeof(bytes), &objects[i]),
+                         0);
+    }
+}
+
+static void free_and_destroy_pool(unsigned step)
+{
+    for (unsigned i = 0; i < IN_HOLES; i += step) {
+        zs_free(pool, objects[i]);
+    }
+    zs_pool_destroy(pool);
+}
+
+static void first_objects_are_right(unsigned step)
+{
+    unsigned char local[ZS_LOCAL_COPY_BYTES];
+
+    for (unsigned i = 0; i < IN_HOLES; i += step) {
+        const unsigned char *p = zs_obj_read_begin(pool, objects[i], local);
+
+        for (unsigned at = 0; at < 1000; at++) {
+            assert_int_equal(p[at], (unsigned char)i);
+        }
+        zs_obj_read_end(pool);
+    }
+}
+
+static void dense_zspages__are_put_together_from_holes(void **unused)
+{
+    uint32_t block;
+
+    (void)unused;
+    create_huge(16, 0);
+    fill_a_huge_block();
+    block = fillers[1] / BLOCK;
+    make_holes(2);
+    create_objects_in_holes();
+    assert_int_equal(n_asked, 1); /* no other huge block */
+    assert_true(n_in_block(block) > 300);
+    first_objects_are_right(1);
+    assert_figures_are_true();
+    free_and_destroy_pool(1);
+    drop_fillers();
+    destroy();
+}
+
+/* The fillers cannot move, so the block stays and takes what is left. */
+static void zspages_in_holes__can_be_compacted(void **unused)
+{
+    struct zs_compact_result r;
+
+    (void)unused;
+    create_huge(16, 0);
+    fill_a_huge_block();
+    make_holes(2);
+    create_objects_in_holes();
+    for (unsigned i = 0; i < IN_HOLES; i++) {
+        if (i % 4 != 0) {
+            zs_free(pool, objects[i]);
+        }
+    }
+    assert_int_equal(zs_compact(arena, &r), 0);
+    assert_true(r.objects_moved > 0);
+    first_objects_are_right(4);
+    assert_figures_are_true();
+    free_and_destroy_pool(4);
+    drop_fillers();
+    assert_int_equal(zs_compact(arena, NULL), 0);
+    assert_int_equal(stats().resident_bytes, 0);
+    assert_int_equal(arena->n_pages_idle, 0);
+    destroy();
+}
+
 /* Whatever the system says, the figures are true. */
 static void real_system__is_believed(void **unused)
 {
@@ -571,8 +773,14 @@ int main(void)
         PROMISE(offline__takes_huge_blocks),
         PROMISE(balloon__takes_no_page_of_a_huge_block),
         PROMISE(compact__leaves_no_holes),
+        PROMISE(compact__leaves_no_block_that_nothing_fits_into),
         PROMISE(trim__moves_ends_out_of_huge_blocks),
         PROMISE(at_the_limit__holes_are_used),
+        PROMISE(holes__are_preferred_when_none_is_long_enough),
+        PROMISE(few_holes__are_left_alone),
+        PROMISE(holes__are_counted),
+        PROMISE(dense_zspages__are_put_together_from_holes),
+        PROMISE(zspages_in_holes__can_be_compacted),
         PROMISE(real_system__is_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,39 @@ static void acquire__of_the_same_rank_aborts(void **unused)
     assert_true(aborts(take_two_of_one_rank));
 }
 
+static void take_lower_than_together(void)
+{
+    zs_lock_acquire_together(&locks[ZS_RANK_ARENA]);
+    zs_lock_acquire_together(&locks[ZS_RANK_CLASS]);
+}
+
+static void take_same_as_together(void)
+{
+    zs_lock_acquire_together(&locks[ZS_RANK_ARENA]);
+    zs_lock_acquire(&same_rank_as_arena);
+}
+
+static void acquire_together__takes_several_of_one_rank(void **unused)
+{
+    (void)unused;
+    for (unsigned round = 0; round < 2; round++) {
+        zs_lock_acquire_together(&locks[ZS_RANK_CLASS]);
+        zs_lock_acquire_together(&locks[ZS_RANK_ARENA]);
+        zs_lock_acquire_together(&same_rank_as_arena);
+        zs_lock_release_together(&same_rank_as_arena);
+        zs_lock_release_together(&locks[ZS_RANK_ARENA]);
+        zs_lock_release_together(&locks[ZS_RANK_CLASS]);
+    }
+}
+
+static void acquire_together__keeps_the_order_of_ranks(void **unused)
+{
+    (void)unused;
+    need_checks();
+    assert_true(aborts(take_lower_than_together));
+    assert_true(aborts(take_same_as_together));
+}
+
 static void try_acquire__of_a_lower_rank_aborts(void **unused)
 {
     (void)unused;
@@ -300,6 +333,8 @@ int main(void)
         PROMISE(acquire__in_the_order_of_the_ranks_is_fine),
         PROMISE(acquire__of_a_lower_rank_aborts),
         PROMISE(acquire__of_the_same_rank_aborts),
+        PROMISE(acquire_together__takes_several_of_one_rank),
+        PROMISE(acquire_together__keeps_the_order_of_ranks),
         PROMISE(try_acquire__of_a_lower_rank_aborts),
         PROMISE(acquire__of_a_lower_rank_is_fine_after_the_release),
         PROMISE(ranks__are_of_one_thread),

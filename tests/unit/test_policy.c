@@ -128,7 +128,8 @@ static void choose__never_takes_a_block_with_fixed_pages(void **unused)
     }
 }
 
-/* Only the resident memory of a block can be gained. */
+/* Only the resident memory of a block can be gained, and the page of its
+ * descriptors. */
 static void choose__skips_what_would_gain_less_than_3_percent(void **unused)
 {
     struct zs_block_figures f[4];
@@ -136,7 +137,7 @@ static void choose__skips_what_would_gain_less_than_3_percent(void **unused)
     (void)unused;
     fill_all(f, 4, 50);
     for (unsigned i = 0; i < 4; i++) {
-        f[i].n_resident = PAGES * 515 / 1000; /* 0.5 / 0.515: under 3 % */
+        f[i].n_resident = PAGES * 513 / 1000; /* 256 of 262 + 1: under 3 % */
     }
     assert_int_equal(zs_policy_choose(f, 4), 0);
     fill_all(f, 4, 50);
@@ -200,9 +201,33 @@ static void choose__always_keeps_enough_for_all_that_is_there(void **unused)
             assert_int_equal(f[i].n_fixed, 0);
             assert_false(f[i].skip);
             assert_true(f[i].live_bytes * 100 <=
-                        (uint64_t)f[i].n_resident * ZS_PAGE_BYTES * 97);
+                        (f[i].n_resident + UINT64_C(1)) * ZS_PAGE_BYTES * 97);
         }
     }
+}
+
+/* n blocks, each of which has so many pages with memory, all of it live. */
+static void fill_sparsely(struct zs_block_figures *f, size_t n, uint32_t pages)
+{
+    for (size_t i = 0; i < n; i++) {
+        f[i] = (struct zs_block_figures){
+            .block = (uint32_t)i,
+            .n_used = pages,
+            .n_resident = pages,
+            .live_bytes = (uint64_t)pages * ZS_PAGE_BYTES,
+        };
+    }
+}
+
+static void choose__takes_few_live_pages_for_the_descriptors(void **unused)
+{
+    struct zs_block_figures f[10];
+
+    (void)unused;
+    fill_sparsely(f, 10, 32); /* 1 of 33: 3 % */
+    assert_int_equal(zs_policy_choose(f, 10), 9);
+    fill_sparsely(f, 10, 33);
+    assert_int_equal(zs_policy_choose(f, 10), 0);
 }
 
 static void gain__is_resident_minus_live(void **unused)
@@ -439,6 +464,7 @@ int main(void)
         cmocka_unit_test(choose__skips_what_would_gain_less_than_3_percent),
         cmocka_unit_test(choose__keeps_every_block_in_the_array),
         cmocka_unit_test(choose__always_keeps_enough_for_all_that_is_there),
+        cmocka_unit_test(choose__takes_few_live_pages_for_the_descriptors),
         cmocka_unit_test(gain__is_resident_minus_live),
         cmocka_unit_test(gain__is_never_negative),
         cmocka_unit_test(share__rises_with_the_waste),
