@@ -45,11 +45,11 @@ struct zs_store {
     struct zs_store_counters counters;
 };
 
+extern const struct zs_fork_ops zs_store_fork_ops; /* fork_store.c */
+
 /* What is due for dictionaries and cold values: the step of the worker of the
  * store `arg`. */
 bool zs_store_work(void *arg, uint64_t *next_ns);
-
-extern const struct zs_fork_ops zs_store_fork_ops; /* fork_store.c */
 
 /* A pool's -ENOMEM as a store's error; `limit_refused` was false before. */
 static inline int zs_store_error(int err)

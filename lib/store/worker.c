@@ -84,6 +84,12 @@ void zs_worker_init(struct zs_worker *w,
     sem_init(&w->wake, 0, 0);
 }
 
+void zs_worker_forget(struct zs_worker *w)
+{
+    atomic_store_explicit(&w->is_started, false, memory_order_relaxed);
+    atomic_store_explicit(&w->is_poked, false, memory_order_relaxed);
+}
+
 void zs_worker_destroy(struct zs_worker *w)
 {
     if (atomic_load_explicit(&w->is_started, memory_order_relaxed)) {

@@ -31,6 +31,10 @@ void zs_worker_init(struct zs_worker *w,
 /* Waits for the step under way. */
 void zs_worker_destroy(struct zs_worker *w);
 
+/* In the child of a fork, where the thread is not: the next poke starts another.
+ */
+void zs_worker_forget(struct zs_worker *w);
+
 /* Have a step done soon. Never waits. If the thread cannot be started, the next
  * poke tries again. */
 void zs_worker_poke(struct zs_worker *w);

@@ -466,15 +466,16 @@ static bool leaves_by_objects(const struct zspage *zp)
  * for all of them there are fewer calls, and whole zspages are dense. */
 static unsigned n_leaving(const struct batch *b)
 {
-    unsigned n = 0, looked = 0;
+    unsigned n, looked = 0;
     uint32_t number;
 
     zs_lock_acquire(&b->cl->lock);
+    n = b->src->n_live; /* wherever it is in the list: never none */
     number = b->cl->lists[ZS_LIST_DETACHED];
     while (number != 0 && n < b->cl->n_slots && looked++ < LOOK_AT_ZSPAGES) {
         const struct zspage *zp = zspage_at(b->pool, number);
 
-        n += zp == b->src || leaves_by_objects(zp) ? zp->n_live : 0;
+        n += zp != b->src && leaves_by_objects(zp) ? zp->n_live : 0;
         number = zp->next;
     }
     zs_lock_release(&b->cl->lock);
