@@ -132,10 +132,3 @@ void zs_claim_end(struct zs_cold_map *m, uint32_t h)
 {
     atomic_store_explicit(claim_of(m, h), 0, memory_order_release);
 }
-
-void zs_claims_forget(struct zs_cold_map *m)
-{
-    for (unsigned i = 0; i < ZS_CLAIMS; i++) {
-        atomic_store_explicit(&m->claims[i], 0, memory_order_relaxed);
-    }
-}

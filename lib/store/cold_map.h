@@ -152,7 +152,5 @@ bool zs_claim_busy(struct zs_cold_map *m, uint32_t h);
 void zs_claim_rest(struct zs_cold_map *m, uint32_t h);
 /* Whatever it is, or gone. */
 void zs_claim_end(struct zs_cold_map *m, uint32_t h);
-/* In the child of a fork: the worker is gone, and with it its claims. */
-void zs_claims_forget(struct zs_cold_map *m);
 
 #endif /* ZS_LIB_COLD_MAP_H */

@@ -3,11 +3,10 @@
  * fork_store.c - a store's part in a fork (lib/base/fork.h).
  *
  * In the child the worker thread is not there; the next put that finds a class
- * ready starts another one. What it had claimed is nobody's: it changes a value
- * as work, so the change has been made, or not begun. Values with a dictionary
- * are stored and counted as one piece of work (store.c), so no count is less
- * than the truth. What a put in the middle of it had taken of its tenant's
- * limit stays taken.
+ * ready starts another one; so does recompression begin again then, or by
+ * zs_store_background(). Values with a dictionary are stored and counted as
+ * one piece of work (store.c), so no count is less than the truth. What a put
+ * in the middle of it had taken of its tenant's limit stays taken.
  */
 #include "dict_work.h"
 #include "store_impl.h"
@@ -19,9 +18,6 @@ static struct zs_store *store_of(struct zs_fork_member *m)
 
 static struct zs_lock *lock_of_rank(struct zs_store *store, enum zs_rank rank)
 {
-    if (rank == ZS_RANK_TRAINER && store->dicts != NULL) {
-        return &store->dicts->dicts.lock;
-    }
     return rank == ZS_RANK_STORE ? &store->patterns.lock : NULL;
 }
 
@@ -38,6 +34,17 @@ static void each_sampler(struct zs_store *store, void (*fn)(struct zs_lock *l))
     }
 }
 
+/* Without them no step is under way, and no claim (cold_map.h) is there. */
+static void each_trainer(struct zs_store *store, void (*fn)(struct zs_lock *l))
+{
+    if (store->dicts != NULL) {
+        fn(&store->dicts->dicts.lock);
+    }
+    if (store->recompress.codec != NULL) {
+        fn(&store->recompress.lock);
+    }
+}
+
 static void lock(struct zs_fork_member *m, enum zs_rank rank)
 {
     struct zs_store *store = store_of(m);
@@ -45,6 +52,8 @@ static void lock(struct zs_fork_member *m, enum zs_rank rank)
 
     if (l != NULL) {
         zs_lock_acquire_together(l);
+    } else if (rank == ZS_RANK_TRAINER) {
+        each_trainer(store, zs_lock_acquire_together);
     } else if (rank == ZS_RANK_SAMPLES) {
         each_sampler(store, zs_lock_acquire_together);
     }
@@ -57,6 +66,8 @@ static void unlock(struct zs_fork_member *m, enum zs_rank rank)
 
     if (l != NULL) {
         zs_lock_release_together(l);
+    } else if (rank == ZS_RANK_TRAINER) {
+        each_trainer(store, zs_lock_release_together);
     } else if (rank == ZS_RANK_SAMPLES) {
         each_sampler(store, zs_lock_release_together);
     }
@@ -68,7 +79,6 @@ static void child(struct zs_fork_member *m)
 
     zs_tenants_after_fork(&store->tenants);
     zs_worker_forget(&store->worker);
-    zs_claims_forget(&store->recompress.map);
 }
 
 const struct zs_fork_ops zs_store_fork_ops = {

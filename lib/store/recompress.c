@@ -226,7 +226,6 @@ static void finish(struct job *j)
     const struct zs_dict *dict;
     bool retired;
 
-    zs_work_begin(); /* before BUSY: others wait for that in their work */
     zs_read_lock();
     dict = current_dict(j, &retired);
     if (dict != NULL) {
@@ -241,7 +240,6 @@ static void finish(struct job *j)
         }
     }
     zs_read_unlock();
-    zs_work_end();
 }
 
 /* Two rooms for payloads; `plain` is there. */

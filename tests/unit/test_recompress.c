@@ -167,41 +167,6 @@ static void cold__values_get_smaller_and_stay_what_they_are(void **unused)
     }
 }
 
-static struct zs_store_mem_stats mem_of(struct zs_store *store, unsigned tenant)
-{
-    struct zs_store_mem_stats m;
-
-    assert_int_equal(zs_store_mem_stats(store, tenant, &m), 0);
-    return m;
-}
-
-static void cold__values_stay_their_tenants(void **unused)
-{
-    struct zs_store *store = cold_store();
-    struct zs_store_mem_stats before, after;
-    zs_handle_t h[N];
-
-    (void)unused;
-    for (unsigned i = 0; i < N; i++) {
-        assert_int_equal(
-            zs_store_put_class(store, 3, text + i * 1000, PAGE, &h[i]), 0);
-    }
-    before = mem_of(store, 3);
-    round_of(store);
-    round_of(store);
-    assert_true(stats(store).n_accepted > 0);
-    after = mem_of(store, 3);
-    assert_int_equal(after.n_values, N);
-    assert_int_equal(before.mem_used_total - after.mem_used_total,
-                     stats(store).saved_bytes);
-    assert_int_equal(mem_of(store, 0).mem_used_total, 0);
-    check_pages(store, h, N);
-    zs_store_delete_batch(store, h, N);
-    assert_int_equal(mem_of(store, 3).mem_used_total, 0);
-    check_empty(store);
-    zs_store_destroy(store);
-}
-
 static void tried__values_are_left_alone(void **unused)
 {
     struct zs_store *store = cold_store();
@@ -790,7 +755,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cold__values_get_smaller_and_stay_what_they_are),
-        cmocka_unit_test(cold__values_stay_their_tenants),
         cmocka_unit_test(tried__values_are_left_alone),
         cmocka_unit_test(hot__values_are_not_touched),
         cmocka_unit_test(raw__values_are_tried_too),

@@ -688,10 +688,71 @@ static void statistics__have_stores_and_their_tenants(void **unused)
     free(buf);
 }
 
+/* --- recompression --- */
+
+static struct zs_recompress_stats recompressed(struct zs_store *store)
+{
+    struct zs_recompress_stats s;
+
+    zs_store_recompress_stats(store, &s);
+    return s;
+}
+
+static struct zs_store *cold_store(void)
+{
+    struct zs_store_config cfg = {
+        .dictionaries = { .off = true },
+        .recompress = { .on = true,
+                        .no_thread = true,
+                        .idle_ns = 1,
+                        .cpu_percent = 100 },
+    };
+    struct zs_store *store;
+
+    assert_int_equal(zs_store_create(&cfg, &store), 0);
+    return store;
+}
+
+/* Each compresses better with zstd than with lz4, and has no equal. */
+static void fill_page(char *page, size_t len, unsigned number)
+{
+    for (size_t i = 0; i < len; i++) {
+        page[i] = (char)('a' + (i * i / 7 + i * number) % 11);
+    }
+}
+
+static void recompressed__values_stay_their_tenants(void **unused)
+{
+    struct zs_store *store = cold_store();
+    uint64_t before;
+    zs_handle_t h[20];
+    char page[4096];
+
+    (void)unused;
+    for (unsigned i = 0; i < 20; i++) {
+        fill_page(page, sizeof(page), i);
+        assert_int_equal(
+            zs_store_put_class(store, 3, page, sizeof(page), &h[i]), 0);
+    }
+    before = mem(store, 3).mem_used_total;
+    while (recompressed(store).n_rounds < 3) {
+        (void)zs_store_background(store);
+    }
+    assert_true(recompressed(store).n_accepted > 0);
+    assert_int_equal(mem(store, 3).n_values, 20);
+    assert_int_equal(before - mem(store, 3).mem_used_total,
+                     recompressed(store).saved_bytes);
+    assert_int_equal(mem(store, 0).mem_used_total, 0);
+    zs_store_delete_batch(store, h, 20);
+    assert_int_equal(mem(store, 3).mem_used_total, 0);
+    zs_store_destroy(store);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
+        TEST(recompressed__values_stay_their_tenants),
         TEST(cost__is_the_tenants_and_goes_with_the_value),
         TEST(cost__is_about_the_slots_of_the_pool),
         TEST(tenant__is_known_by_the_dictionary_too),
