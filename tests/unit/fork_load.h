@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,6 +154,8 @@ static inline void in_child(int (*act)(void))
 
     assert_true(child >= 0);
     if (child == 0) {
+        /* liburcu waits with all signals blocked but this one. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGABRT, SIG_DFL);
         alarm(CHILD_SECONDS);
         _exit(act());
