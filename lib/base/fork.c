@@ -248,11 +248,16 @@ static void in_parent(void)
     }
 }
 
-/* Threads that are gone have no number. */
+/* Threads that are gone have no number. Those that were entering at the fork
+ * had still to see that work is closed, and to leave. */
 static void keep_own_number(void)
 {
     unsigned own = zs_work.number;
 
+    for (unsigned i = 1; i < N_WORKERS; i++) {
+        zs_section_leave(&workers[i].section);
+    }
+    atomic_store_explicit(&n_strangers, 0, memory_order_relaxed);
     for (unsigned i = 0; i < N_WORKERS / 64; i++) {
         uint64_t kept = own / 64 == i ? UINT64_C(1) << own % 64 : 0;
 

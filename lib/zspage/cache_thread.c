@@ -185,6 +185,9 @@ void caches_disown(struct zs_pool *pool)
     for (struct zs_cache *c = pool->caches; c; c = c->next) {
         if (c->thread != this_thread()) {
             c->thread = NULL;
+            /* Whoever was in a section at the fork had seen the stop, and was
+             * about to leave. It never does here. */
+            zs_section_leave(&c->section);
         }
     }
 }
