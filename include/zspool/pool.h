@@ -127,7 +127,9 @@ ZS_API struct zs_arena *zs_pool_arena(const struct zs_pool *pool);
  * most 0.25 % of the arena's footprint (or min_cache_bytes, if that is more),
  * and in a pool of a few MiB for fewer classes than there are. Else one
  * class lock; a fresh zspage only when no zspage of the class has room. Never
- * waits for readers or for a mover; may be called in a read section.
+ * waits for readers; may be called in a read section. Outside of one, at the
+ * limit of an arena that a compactor thread looks after, it waits for room, 5
+ * ms at most.
  */
 ZS_API ZS_MUST_CHECK int zs_malloc(struct zs_pool *pool, size_t size,
                                    zs_handle_t *out);
