@@ -255,8 +255,9 @@ static void make_idle_blocks(const struct zs_compact_budget *budget)
 {
     stop_the_clock();
     start_compactor(budget, TICK_NS);
+    make_idle_pages(8 *
+                    ZS_BLOCK_PAGES); /* it would look while memory is taken */
     look_after(0);
-    make_idle_pages(8 * ZS_BLOCK_PAGES);
 }
 
 static void idle_memory__goes_by_halves_down_to_the_reserve(void **unused)

@@ -126,7 +126,7 @@ static size_t fill(struct zs_store *store, unsigned tenant, zs_handle_t *h,
 
 static void cost__is_the_tenants_and_goes_with_the_value(void **unused)
 {
-    static const unsigned char zeroes[5000];
+    static const unsigned char zeroes[300000];
     static const enum zs_checksum checksums[] = { ZS_CHECKSUM_NONE,
                                                   ZS_CHECKSUM_XXH3_64 };
     const struct {
