@@ -215,11 +215,19 @@ static void forget_threads(void)
 
 static _Thread_local bool is_prepared; /* the fork of this thread */
 
+/* ThreadSanitizer follows no threads into a child, and no thread that holds
+ * more than 64 locks. Then the child may execute something, or end. */
+#ifdef ZS_TSAN
+#define MAY_PREPARE false
+#else
+#define MAY_PREPARE true
+#endif
+
 /* A fork waits as a compaction does. Where that would wait for itself nothing
  * is prepared: the child may execute something, or end. */
 static bool may_prepare(void)
 {
-    return !zs_is_mover() && !zs_is_working() && !zs_may_read();
+    return MAY_PREPARE && !zs_is_mover() && !zs_is_working() && !zs_may_read();
 }
 
 static void before_fork(void)
