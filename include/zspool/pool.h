@@ -385,6 +385,32 @@ ZS_API size_t zs_pool_next(struct zs_pool *pool, struct zs_pool_cursor *cursor,
 /** Statistics of one pool. Cost: takes every class lock once, in turn. */
 ZS_API void zs_pool_stats(struct zs_pool *pool, struct zs_pool_stats *out);
 
+/** One size class of a pool. */
+#define ZS_CLASS_STATS(X)                                                      \
+    X(slot_bytes, "bytes of a slot, 0: runs of pages")                         \
+    X(n_objects, "live objects, and slots in threads' caches")                 \
+    X(live_bytes, "their slots")                                               \
+    X(n_zspages, "zspages")                                                    \
+    X(resident_bytes, "pages of those that have memory")                       \
+    X(waste_permille, "fragmentation: of resident, what no object uses")
+
+#define ZS_CLASS_FIELD_(name, text) uint64_t name;
+struct zs_class_stats {
+    ZS_CLASS_STATS(ZS_CLASS_FIELD_)
+};
+
+/**
+ * Fragmentation by size class: the classes that have a zspage, the smallest
+ * first.
+ *
+ * @param out  room for `max`; may be NULL when max is 0
+ * @return     how many there are; the first `max` of them are in `out`
+ *
+ * Cost: takes every class lock once, in turn.
+ */
+ZS_API size_t zs_pool_class_stats(struct zs_pool *pool,
+                                  struct zs_class_stats *out, size_t max);
+
 /** Print size classes, zspages and (in checked builds) who pins what since when
  *  to a file descriptor, for people. */
 ZS_API void zs_pool_dump(struct zs_pool *pool, int fd);

@@ -355,3 +355,40 @@ const struct zs_figures_ops zspage_figures_ops = {
     .read = read_figures,
     .count = count_compaction,
 };
+
+static void class_stats_locked(const struct zs_class *cl,
+                               struct zs_class_stats *out)
+{
+    uint64_t resident = cl->n_pages_resident * ZS_PAGE_BYTES;
+
+    *out = (struct zs_class_stats){
+        .slot_bytes = cl->slot_bytes,
+        .n_objects = cl->n_live,
+        .live_bytes = cl->live_bytes,
+        .n_zspages = cl->n_zspages,
+        .resident_bytes = resident,
+        .waste_permille = resident > cl->live_bytes
+                              ? (resident - cl->live_bytes) * 1000 / resident
+                              : 0,
+    };
+}
+
+size_t zs_pool_class_stats(struct zs_pool *pool, struct zs_class_stats *out,
+                           size_t max)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < pool->n_classes; i++) {
+        struct zs_class *cl = &pool->classes[i];
+
+        zs_lock_acquire(&cl->lock);
+        if (cl->n_zspages > 0) {
+            if (n < max) {
+                class_stats_locked(cl, &out[n]);
+            }
+            n++;
+        }
+        zs_lock_release(&cl->lock);
+    }
+    return n;
+}

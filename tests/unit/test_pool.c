@@ -654,6 +654,47 @@ static void footprint__is_what_the_kernel_says(void **state)
     zs_pool_destroy(pool);
 }
 
+/* Leaves one of four small objects, and all large ones. */
+static void make_waste(size_t *small_slot)
+{
+    static zs_handle_t small[4000];
+    zs_handle_t h;
+
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(zs_obj_create(pool, pattern, 4096, &h), 0);
+    }
+    for (unsigned i = 0; i < 4000; i++) {
+        assert_int_equal(zs_obj_create(pool, pattern, 100, &small[i]), 0);
+    }
+    *small_slot = zs_obj_size(pool, small[0]);
+    for (unsigned i = 0; i < 4000; i++) {
+        if (i % 4 != 0) {
+            zs_free(pool, small[i]);
+        }
+    }
+    caches_empty(pool);
+}
+
+static void class_stats__say_where_the_waste_is(void **state)
+{
+    struct zs_class_stats c[2];
+    size_t slot;
+
+    (void)state;
+    make_waste(&slot);
+    assert_int_equal(zs_pool_class_stats(pool, NULL, 0), 2);
+    assert_int_equal(zs_pool_class_stats(pool, c, 2), 2);
+    assert_int_equal(c[0].slot_bytes, slot);
+    assert_int_equal(c[0].n_objects, 1000);
+    assert_int_equal(c[0].live_bytes, 1000 * slot);
+    assert_in_range(c[0].waste_permille, 700, 850);
+    assert_int_equal(c[1].live_bytes, 100 * 4096);
+    assert_in_range(c[1].waste_permille, 0, 200);
+    compact();
+    assert_int_equal(zs_pool_class_stats(pool, c, 1), 2);
+    assert_in_range(c[0].waste_permille, 0, 50);
+}
+
 static void dump__names_classes_and_slots(void **state)
 {
     int fds[2];
@@ -703,6 +744,7 @@ int main(void)
         cmocka_unit_test(pools__share_an_arena),
         POOL_TEST(free__of_everything_leaves_nothing),
         cmocka_unit_test(footprint__is_what_the_kernel_says),
+        POOL_TEST(class_stats__say_where_the_waste_is),
         POOL_TEST(dump__names_classes_and_slots),
     };
 
